@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A folder for work in progress that never stays behind: it is removed by
+ * scratch_destroy(), and, should this process die in any other way (SIGKILL
+ * included), by a small guardian process that waits for just that.
+ */
+#ifndef P2V_BASE_SCRATCH_H
+#define P2V_BASE_SCRATCH_H
+
+#include "p2v/base/err.h"
+
+struct scratch;
+
+/* Makes PARENT/PREFIX.XXXXXX (mode 0700).  Forks: call it before any thread is started. */
+struct err *scratch_create(const char *parent, const char *prefix, struct scratch **ret_scratch)
+	ERR_MUST_CHECK;
+const char *scratch_path(const struct scratch *scratch);
+
+/* PATH/name; the caller frees it. */
+char *scratch_file(const struct scratch *scratch, const char *name);
+void scratch_destroy(struct scratch *scratch); /* takes NULL */
+
+DEFINE_CLEANUP(scratch, struct scratch *, scratch_destroy)
+#define CLEANUP_SCRATCH CLEANUP(cleanup_scratch)
+
+#endif
