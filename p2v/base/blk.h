@@ -72,20 +72,20 @@ struct blk {
 };
 
 struct err *blk_pread(struct blk *blk, void *buf, size_t len_bytes, uint64_t offset) ERR_MUST_CHECK;
-struct err *blk_pwrite(struct blk *blk, const void *buf, size_t len_bytes, uint64_t offset,
-		       unsigned flags) ERR_MUST_CHECK;
+struct err *blk_pwrite(struct blk *blk, const void *buf, size_t len_bytes, uint64_t offset, unsigned flags)
+	ERR_MUST_CHECK;
 struct err *blk_zero(struct blk *blk, uint64_t len_bytes, uint64_t offset, unsigned flags) ERR_MUST_CHECK;
 struct err *blk_discard(struct blk *blk, uint64_t len_bytes, uint64_t offset) ERR_MUST_CHECK;
-struct err *blk_extents(struct blk *blk, uint64_t len_bytes, uint64_t offset, blk_extent_fn fn,
-			void *arg) ERR_MUST_CHECK;
+struct err *blk_extents(struct blk *blk, uint64_t len_bytes, uint64_t offset, blk_extent_fn fn, void *arg)
+	ERR_MUST_CHECK;
 struct err *blk_flush(struct blk *blk) ERR_MUST_CHECK;
 
 /* Closes and frees; NULL is fine.  A writer that must know calls blk_flush() (or its own finish) first. */
 struct err *blk_close(struct blk *blk) ERR_MUST_CHECK;
 
 /* Adds to ret_set what may hold anything but zeros within [offset, offset + len_bytes). */
-struct err *blk_data_extents(struct blk *blk, uint64_t len_bytes, uint64_t offset,
-			     struct extents *ret_set) ERR_MUST_CHECK;
+struct err *blk_data_extents(struct blk *blk, uint64_t len_bytes, uint64_t offset, struct extents *ret_set)
+	ERR_MUST_CHECK;
 
 /* True if the buffer holds zeros alone; runs at memory speed. */
 bool blk_is_zero(const void *buf, size_t len_bytes);
@@ -105,8 +105,8 @@ static inline void cleanup_blk(struct blk **blk)
 #define BLK_FILE_WRITE (1u << 0) /* else read-only */
 #define BLK_FILE_CREATE (1u << 1) /* must not exist; size as given */
 #define BLK_FILE_DIRECT (1u << 2) /* O_DIRECT where the file system can */
-struct err *blk_file_open(const char *path, unsigned flags, uint64_t create_size_bytes,
-			  struct blk **ret_blk) ERR_MUST_CHECK;
+struct err *blk_file_open(const char *path, unsigned flags, uint64_t create_size_bytes, struct blk **ret_blk)
+	ERR_MUST_CHECK;
 
 /* Sparse memory: what was never written takes none. */
 struct err *blk_mem_create(uint64_t size_bytes, struct blk **ret_blk) ERR_MUST_CHECK;
@@ -137,8 +137,8 @@ struct err *blk_fault_create(struct blk *inner, const struct blk_fault *faults, 
  * unit_bytes (a power of two, at least target's logical sector); what reads as zeros in the source
  * is not written to the target, which must be all zeros at the start and at least as large.
  */
-struct err *blk_fill_create(struct blk *target, struct blk *source, uint64_t unit_bytes,
-			    struct blk **ret_blk) ERR_MUST_CHECK;
+struct err *blk_fill_create(struct blk *target, struct blk *source, uint64_t unit_bytes, struct blk **ret_blk)
+	ERR_MUST_CHECK;
 /* Copies what is still missing in [offset, offset + len_bytes); callable from several threads. */
 struct err *blk_fill_range(struct blk *fill, uint64_t len_bytes, uint64_t offset) ERR_MUST_CHECK;
 

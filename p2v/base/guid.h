@@ -21,10 +21,10 @@ _Static_assert(sizeof(struct guid) == 16, "a GUID is 16 bytes on disk");
 
 /* "71cc85f0-1b69-4e28-9558-c3bf83ae75d3" as a constant: GUID_INIT(0x71cc85f0, 0x1b69, 0x4e28, 0x95, …). */
 #if __BYTE_ORDER == __LITTLE_ENDIAN
-#define GUID_INIT(d1, d2, d3, ...)                                                         \
-	{                                                                                  \
-		.data1 = {.raw = (d1)}, .data2 = {.raw = (d2)}, .data3 = {.raw = (d3)},    \
-		.data4 = {__VA_ARGS__},                                                    \
+#define GUID_INIT(d1, d2, d3, ...)                                                      \
+	{                                                                               \
+		.data1 = {.raw = (d1)}, .data2 = {.raw = (d2)}, .data3 = {.raw = (d3)}, \
+		.data4 = {__VA_ARGS__},                                                 \
 	}
 #else
 #error "constant GUIDs need a little-endian machine"

@@ -29,14 +29,14 @@ typedef struct {
 	uint64_t raw;
 } __attribute__((packed)) be64;
 
-#define DEFINE_ENDIAN(type, bits, to_host, from_host)                  \
-	static inline uint##bits##_t type##_get(type v)                \
-	{                                                              \
-		return to_host(v.raw);                                 \
-	}                                                              \
-	static inline type type##_make(uint##bits##_t v)               \
-	{                                                              \
-		return (type){.raw = from_host(v)};                    \
+#define DEFINE_ENDIAN(type, bits, to_host, from_host)    \
+	static inline uint##bits##_t type##_get(type v)  \
+	{                                                \
+		return to_host(v.raw);                   \
+	}                                                \
+	static inline type type##_make(uint##bits##_t v) \
+	{                                                \
+		return (type){.raw = from_host(v)};      \
 	}
 
 DEFINE_ENDIAN(le16, 16, le16toh, htole16)

@@ -30,12 +30,12 @@ char *xvasprintf(const char *format, va_list args) __attribute__((format(printf,
  *	array_grow(list->items, list->count, list->capacity);
  *	list->items[list->count++] = item;
  */
-#define array_grow(items, count, capacity)                                              \
-	do {                                                                            \
-		if ((count) == (capacity)) {                                            \
-			(capacity) = (capacity) ? (capacity) * 2 : 8;                   \
-			(items) = xreallocarray((items), (capacity), sizeof *(items));  \
-		}                                                                       \
+#define array_grow(items, count, capacity)                                             \
+	do {                                                                           \
+		if ((count) == (capacity)) {                                           \
+			(capacity) = (capacity) ? (capacity)*2 : 8;                    \
+			(items) = xreallocarray((items), (capacity), sizeof *(items)); \
+		}                                                                      \
 	} while (0)
 
 #endif

@@ -15,7 +15,8 @@ enum progress_style {
 	PROGRESS_AUTO, /* PROGRESS_BAR if the stream is a terminal, else PROGRESS_LINES */
 	PROGRESS_BAR,
 	PROGRESS_LINES,
-	PROGRESS_JSON, /* {"progress":{"what":…,"done_bytes":…,"total_bytes":…,"bytes_per_second":…,"remaining_seconds":…}} */
+	PROGRESS_JSON, /* {"progress":{"what":…,"done_bytes":…,"total_bytes":…,"bytes_per_second":…,"remaining_seconds":…}}
+			*/
 };
 
 struct progress;

@@ -56,7 +56,8 @@ struct err *guest_fetch(struct guest *guest, const char *const *paths, uint64_t 
 	ERR_MUST_CHECK;
 
 /* Copies files (any size) from the guest below host_dir, keeping their full paths. */
-struct err *guest_copy_out(struct guest *guest, const struct strv *paths, const char *host_dir) ERR_MUST_CHECK;
+struct err *guest_copy_out(struct guest *guest, const struct strv *paths, const char *host_dir)
+	ERR_MUST_CHECK;
 
 /*
  * Changes.  Only plan_apply() calls these: see p2v/guest/plan.h.

@@ -31,9 +31,21 @@ struct guest_kernel {
 	char *modules_dir; /* "/lib/modules/6.1.0-35-amd64" (symlinks resolved: may be under /usr) */
 };
 
-enum initramfs_tool { INITRAMFS_NONE, INITRAMFS_TOOLS, INITRAMFS_DRACUT, INITRAMFS_MKINITCPIO, INITRAMFS_MKINITRD };
+enum initramfs_tool {
+	INITRAMFS_NONE,
+	INITRAMFS_TOOLS,
+	INITRAMFS_DRACUT,
+	INITRAMFS_MKINITCPIO,
+	INITRAMFS_MKINITRD
+};
 
-enum boot_loader { BOOT_LOADER_NONE, BOOT_LOADER_GRUB2, BOOT_LOADER_GRUB_LEGACY, BOOT_LOADER_SYSTEMD_BOOT, BOOT_LOADER_EXTLINUX };
+enum boot_loader {
+	BOOT_LOADER_NONE,
+	BOOT_LOADER_GRUB2,
+	BOOT_LOADER_GRUB_LEGACY,
+	BOOT_LOADER_SYSTEMD_BOOT,
+	BOOT_LOADER_EXTLINUX
+};
 
 /* A network interface as the guest's configuration names it. */
 struct guest_interface {
@@ -93,7 +105,8 @@ void inspection_deinit(struct inspection *inspection);
 const struct guest_volume *inspect_find_volume(const struct inspection *inspection, const char *name);
 
 /* True for names that depend on bus, driver or slot, and so will not survive the move: kernel names,
- * by-id, by-path, dm-uuid.  False for UUID=, LABEL=, PARTUUID=, LVM and mapper names, network file systems. */
+ * by-id, by-path, dm-uuid.  False for UUID=, LABEL=, PARTUUID=, LVM and mapper names, network file systems.
+ */
 bool inspect_name_is_fragile(const char *name);
 
 #endif

@@ -25,8 +25,8 @@ struct serve_options {
 struct err *serve_vhdx(const struct serve_options *options, struct server **ret_server) ERR_MUST_CHECK;
 
 /* A foreign format ("qcow2", "vmdk", …), read-only, by qemu-nbd. */
-struct err *serve_foreign(const char *path, const char *format, const char *scratch_dir, const struct log *log,
-			  struct server **ret_server) ERR_MUST_CHECK;
+struct err *serve_foreign(const char *path, const char *format, const char *scratch_dir,
+			  const struct log *log, struct server **ret_server) ERR_MUST_CHECK;
 
 const char *server_socket(const struct server *server);
 const char *server_uri(const struct server *server); /* nbd+unix:///?socket=… */
