@@ -4,6 +4,7 @@
 #define P2V_BASE_JSON_H
 
 #include <jansson.h>
+#include <stdint.h>
 
 #include "p2v/base/err.h"
 

@@ -8,6 +8,7 @@
 #ifndef P2V_BASE_RUN_H
 #define P2V_BASE_RUN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>

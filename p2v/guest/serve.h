@@ -6,6 +6,8 @@
 #ifndef P2V_GUEST_SERVE_H
 #define P2V_GUEST_SERVE_H
 
+#include <stdbool.h>
+
 #include "p2v/base/err.h"
 #include "p2v/base/log.h"
 
