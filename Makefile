@@ -3,7 +3,9 @@
 
 # Knobs.
 O ?= build
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 CFLAGS ?= -O2 -g
 SAN ?= 0
 WERROR ?= 1
