@@ -56,6 +56,9 @@ struct blk_ops {
 	struct err *(*extents)(struct blk *blk, uint64_t len_bytes, uint64_t offset, blk_extent_fn fn,
 			       void *arg);
 	struct err *(*flush)(struct blk *blk);
+	/* Sets blk->size_bytes; what is new reads as zeros.  NULL: the size is fixed.  Not to be called while
+	 * other requests run behind the new end. */
+	struct err *(*resize)(struct blk *blk, uint64_t size_bytes);
 	/* Releases everything, the struct itself included, also when it fails. */
 	struct err *(*close)(struct blk *blk);
 };
@@ -79,6 +82,9 @@ struct err *blk_discard(struct blk *blk, uint64_t len_bytes, uint64_t offset) ER
 struct err *blk_extents(struct blk *blk, uint64_t len_bytes, uint64_t offset, blk_extent_fn fn, void *arg)
 	ERR_MUST_CHECK;
 struct err *blk_flush(struct blk *blk) ERR_MUST_CHECK;
+
+/* ERR_REFUSED if the kind has a fixed size or the device is read-only. */
+struct err *blk_resize(struct blk *blk, uint64_t size_bytes) ERR_MUST_CHECK;
 
 /* Closes and frees; NULL is fine.  A writer that must know calls blk_flush() (or its own finish) first. */
 struct err *blk_close(struct blk *blk) ERR_MUST_CHECK;
