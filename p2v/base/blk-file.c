@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A regular file or a block device.
+ *
+ * With O_DIRECT the kernel wants buffer, offset and length aligned; requests
+ * that are not go through an aligned copy, and a write that covers a sector in
+ * part reads that sector first, under a lock so that two such writes into one
+ * sector do not undo each other.
+ */
+#include "p2v/base/blk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include "p2v/base/mem.h"
+
+/* Enough for every device's O_DIRECT rule. */
+#define DIRECT_ALIGN_BYTES 4096u
+#define BOUNCE_BYTES (1u << 20)
+
+struct blk_file {
+	struct blk blk;
+	int fd;
+	bool is_device;
+	bool direct;
+	pthread_mutex_t partial; /* read-modify-write of partly covered sectors */
+};
+
+static struct blk_file *to_file(struct blk *blk)
+{
+	return (struct blk_file *)blk;
+}
+
+static struct err *io_error(const struct blk *blk, const char *what, uint64_t offset)
+{
+	struct err *err =
+		err_from_errno(errno, "%s: %s at offset %llu", blk->name, what, (unsigned long long)offset);
+
+	if (err_errno(err) == ENOSPC || err_errno(err) == EDQUOT)
+		return err_advise(err, "free some space there, or choose another folder");
+	return err;
+}
+
+static struct err *read_all(struct blk *blk, void *buf, size_t len_bytes, uint64_t offset)
+{
+	uint8_t *at = buf;
+
+	while (len_bytes) {
+		ssize_t got = pread(to_file(blk)->fd, at, len_bytes, offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return io_error(blk, "read", offset);
+		if (!got)
+			return err_advise(err_failed("%s: ends at offset %llu, while it is read", blk->name,
+						     (unsigned long long)offset),
+					  "something shortened it: make sure that nothing else writes there");
+		at += got;
+		offset += got;
+		len_bytes -= got;
+	}
+	return NULL;
+}
+
+static struct err *write_all(struct blk *blk, const void *buf, size_t len_bytes, uint64_t offset,
+			     unsigned flags)
+{
+	const uint8_t *at = buf;
+
+	while (len_bytes) {
+		struct iovec part = {(void *)at, len_bytes};
+		ssize_t put = pwritev2(to_file(blk)->fd, &part, 1, offset, flags & BLK_FUA ? RWF_DSYNC : 0);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return io_error(blk, "write", offset);
+		at += put;
+		offset += put;
+		len_bytes -= put;
+	}
+	return NULL;
+}
+
+static bool is_aligned(const void *buf, size_t len_bytes, uint64_t offset)
+{
+	return !(((uintptr_t)buf | len_bytes | offset) & (DIRECT_ALIGN_BYTES - 1));
+}
+
+/* One aligned window of at most BOUNCE_BYTES around the start of a request. */
+struct window {
+	uint64_t start;
+	size_t bytes; /* aligned; may reach behind the end of the file */
+	size_t skip; /* the request's first byte in it */
+	size_t used; /* the request's bytes in it */
+};
+
+static struct window window_at(size_t len_bytes, uint64_t offset)
+{
+	struct window w = {.start = offset & ~(uint64_t)(DIRECT_ALIGN_BYTES - 1)};
+
+	w.skip = offset - w.start;
+	w.used = len_bytes < BOUNCE_BYTES - w.skip ? len_bytes : BOUNCE_BYTES - w.skip;
+	w.bytes = (w.skip + w.used + DIRECT_ALIGN_BYTES - 1) & ~(size_t)(DIRECT_ALIGN_BYTES - 1);
+	return w;
+}
+
+/* Reads an aligned window, which alone may reach behind the end of the file. */
+static struct err *read_window(struct blk *blk, uint8_t *bounce, const struct window *w)
+{
+	size_t done = 0;
+
+	memset(bounce, 0, w->bytes);
+	while (done < w->bytes && w->start + done < blk->size_bytes) {
+		ssize_t got = pread(to_file(blk)->fd, bounce + done, w->bytes - done, w->start + done);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return io_error(blk, "read", w->start + done);
+		if (!got)
+			break;
+		done += got;
+	}
+	if (w->start + done < blk->size_bytes && done < w->skip + w->used)
+		return err_failed("%s: ends at offset %llu, while it is read", blk->name,
+				  (unsigned long long)(w->start + done));
+	return NULL;
+}
+
+static struct err *bounce_create(uint8_t **ret_bounce)
+{
+	void *bounce;
+
+	if (posix_memalign(&bounce, DIRECT_ALIGN_BYTES, BOUNCE_BYTES))
+		return err_nomem();
+	*ret_bounce = bounce;
+	return NULL;
+}
+
+static struct err *file_pread(struct blk *blk, void *buf, size_t len_bytes, uint64_t offset)
+{
+	CLEANUP_FREE uint8_t *bounce = NULL;
+	uint8_t *at = buf;
+
+	if (!to_file(blk)->direct || is_aligned(buf, len_bytes, offset))
+		return read_all(blk, buf, len_bytes, offset);
+	TRY(bounce_create(&bounce));
+	while (len_bytes) {
+		struct window w = window_at(len_bytes, offset);
+
+		TRY(read_window(blk, bounce, &w));
+		memcpy(at, bounce + w.skip, w.used);
+		at += w.used;
+		offset += w.used;
+		len_bytes -= w.used;
+	}
+	return NULL;
+}
+
+/* Writes a window's bytes that lie in the file; an unaligned end of file is written buffered. */
+static struct err *write_window(struct blk *blk, const uint8_t *bounce, const struct window *w,
+				unsigned flags)
+{
+	uint64_t end = w->start + w->bytes;
+	struct err *err;
+
+	if (end <= blk->size_bytes)
+		return write_all(blk, bounce, w->bytes, w->start, flags);
+	if (fcntl(to_file(blk)->fd, F_SETFL, 0))
+		return io_error(blk, "write", w->start);
+	err = write_all(blk, bounce, blk->size_bytes - w->start, w->start, flags | BLK_FUA);
+	if (fcntl(to_file(blk)->fd, F_SETFL, O_DIRECT))
+		return err_first(err, io_error(blk, "write", w->start));
+	return err;
+}
+
+static struct err *file_pwrite(struct blk *blk, const void *buf, size_t len_bytes, uint64_t offset,
+			       unsigned flags)
+{
+	CLEANUP_FREE uint8_t *bounce = NULL;
+	const uint8_t *at = buf;
+
+	if (!to_file(blk)->direct || is_aligned(buf, len_bytes, offset))
+		return write_all(blk, buf, len_bytes, offset, flags);
+	TRY(bounce_create(&bounce));
+	while (len_bytes) {
+		struct window w = window_at(len_bytes, offset);
+		LOCKED(&to_file(blk)->partial);
+
+		if (w.used != w.bytes)
+			TRY(read_window(blk, bounce, &w));
+		memcpy(bounce + w.skip, at, w.used);
+		TRY(write_window(blk, bounce, &w, flags));
+		at += w.used;
+		offset += w.used;
+		len_bytes -= w.used;
+	}
+	return NULL;
+}
+
+static struct err *zero_by_writing(struct blk *blk, uint64_t len_bytes, uint64_t offset, unsigned flags)
+{
+	CLEANUP_FREE uint8_t *zeros = NULL;
+
+	TRY(bounce_create(&zeros));
+	memset(zeros, 0, BOUNCE_BYTES);
+	while (len_bytes) {
+		size_t bytes = len_bytes < BOUNCE_BYTES ? len_bytes : BOUNCE_BYTES;
+
+		TRY(file_pwrite(blk, zeros, bytes, offset, flags & BLK_FUA));
+		len_bytes -= bytes;
+		offset += bytes;
+	}
+	return NULL;
+}
+
+static struct err *file_flush(struct blk *blk)
+{
+	return fdatasync(to_file(blk)->fd) ? io_error(blk, "flush", 0) : NULL;
+}
+
+/* fallocate() works on files and, for zeroing with or without discard, on block devices; a device wants
+ * whole sectors, and what cannot do it is written instead. */
+static struct err *file_zero(struct blk *blk, uint64_t len_bytes, uint64_t offset, unsigned flags)
+{
+	int mode = flags & BLK_MAY_TRIM ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
+
+	while (fallocate(to_file(blk)->fd, mode | FALLOC_FL_KEEP_SIZE, offset, len_bytes)) {
+		if (errno == EINTR)
+			continue;
+		if (errno == EOPNOTSUPP || errno == EINVAL || errno == ENODEV || errno == ENOSYS)
+			return zero_by_writing(blk, len_bytes, offset, flags);
+		return io_error(blk, "zero", offset);
+	}
+	return flags & BLK_FUA ? file_flush(blk) : NULL;
+}
+
+static struct err *file_discard(struct blk *blk, uint64_t len_bytes, uint64_t offset)
+{
+	return file_zero(blk, len_bytes, offset, BLK_MAY_TRIM);
+}
+
+/* Asks the file system where data is; a device, or a file system that cannot tell, is all data. */
+static struct err *file_extents(struct blk *blk, uint64_t len_bytes, uint64_t offset, blk_extent_fn fn,
+				void *arg)
+{
+	uint64_t end = offset + len_bytes;
+
+	while (offset < end) {
+		off_t data =
+			to_file(blk)->is_device ? (off_t)offset : lseek(to_file(blk)->fd, offset, SEEK_DATA);
+		off_t hole = -1;
+
+		if (data < 0 && errno == ENXIO)
+			data = end;
+		else if (data < 0)
+			data = offset;
+		if ((uint64_t)data > end)
+			data = end;
+		if ((uint64_t)data > offset)
+			TRY(fn(arg, offset, data - offset, BLK_EXTENT_HOLE | BLK_EXTENT_ZERO));
+		offset = data;
+		if (offset == end)
+			break;
+		if (!to_file(blk)->is_device)
+			hole = lseek(to_file(blk)->fd, offset, SEEK_HOLE);
+		if (hole <= (off_t)offset || (uint64_t)hole > end)
+			hole = end;
+		TRY(fn(arg, offset, hole - offset, 0));
+		offset = hole;
+	}
+	return NULL;
+}
+
+static struct err *file_resize(struct blk *blk, uint64_t size_bytes)
+{
+	if (to_file(blk)->is_device)
+		return err_refused("%s: is a device: its size is fixed", blk->name);
+	if (ftruncate(to_file(blk)->fd, size_bytes))
+		return io_error(blk, "resize", size_bytes);
+	blk->size_bytes = size_bytes;
+	return NULL;
+}
+
+static struct err *file_close(struct blk *blk)
+{
+	struct blk_file *file = to_file(blk);
+	struct err *err = NULL;
+
+	if (file->fd >= 0 && close(file->fd))
+		err = io_error(blk, "close", 0);
+	pthread_mutex_destroy(&file->partial);
+	free(blk->name);
+	free(file);
+	return err;
+}
+
+static const struct blk_ops file_ops = {
+	.kind = "file",
+	.pread = file_pread,
+	.pwrite = file_pwrite,
+	.zero = file_zero,
+	.discard = file_discard,
+	.extents = file_extents,
+	.flush = file_flush,
+	.resize = file_resize,
+	.close = file_close,
+};
+
+static struct err *find_device_size(struct blk *blk)
+{
+	int logical = 512;
+	unsigned physical = 4096;
+
+	if (ioctl(to_file(blk)->fd, BLKGETSIZE64, &blk->size_bytes))
+		return io_error(blk, "size of the device", 0);
+	if (!ioctl(to_file(blk)->fd, BLKSSZGET, &logical))
+		blk->logical_sector_bytes = logical;
+	if (!ioctl(to_file(blk)->fd, BLKPBSZGET, &physical))
+		blk->physical_sector_bytes = physical;
+	return NULL;
+}
+
+static struct err *find_size(struct blk *blk)
+{
+	struct stat st;
+
+	if (fstat(to_file(blk)->fd, &st))
+		return io_error(blk, "stat", 0);
+	if (S_ISDIR(st.st_mode))
+		return err_advise(err_refused("%s: is a folder, not a disk", blk->name),
+				  "name a disk image or a block device");
+	if (S_ISBLK(st.st_mode)) {
+		to_file(blk)->is_device = true;
+		return find_device_size(blk);
+	}
+	if (!S_ISREG(st.st_mode))
+		return err_advise(err_refused("%s: is neither a file nor a block device", blk->name),
+				  "name a disk image or a block device");
+	blk->size_bytes = st.st_size;
+	return NULL;
+}
+
+static int open_flags(unsigned flags)
+{
+	int mode = O_CLOEXEC | (flags & (BLK_FILE_WRITE | BLK_FILE_CREATE) ? O_RDWR : O_RDONLY);
+
+	if (flags & BLK_FILE_CREATE)
+		mode |= O_CREAT | O_EXCL;
+	if (flags & BLK_FILE_DIRECT)
+		mode |= O_DIRECT;
+	return mode;
+}
+
+struct err *blk_file_open(const char *path, unsigned flags, uint64_t create_size_bytes, struct blk **ret_blk)
+{
+	struct blk_file *file = calloc(1, sizeof *file);
+	struct err *err;
+
+	if (!file)
+		return err_nomem();
+	file->blk = (struct blk){
+		.ops = &file_ops,
+		.name = xstrdup(path),
+		.logical_sector_bytes = 512,
+		.physical_sector_bytes = 4096,
+		.preferred_bytes = 1 << 20,
+		.flags = flags & (BLK_FILE_WRITE | BLK_FILE_CREATE) ? BLK_FAST_ZERO : BLK_READ_ONLY,
+	};
+	pthread_mutex_init(&file->partial, NULL);
+	file->fd = open(path, open_flags(flags), 0666);
+	file->direct = flags & BLK_FILE_DIRECT && file->fd >= 0;
+	if (file->fd < 0 && errno == EINVAL && flags & BLK_FILE_DIRECT)
+		file->fd = open(path, open_flags(flags & ~BLK_FILE_DIRECT), 0666);
+	if (file->fd < 0)
+		err = err_from_errno(errno, "%s", path);
+	else if (flags & BLK_FILE_CREATE)
+		err = file_resize(&file->blk, create_size_bytes);
+	else
+		err = find_size(&file->blk);
+	if (err) {
+		if (flags & BLK_FILE_CREATE && file->fd >= 0)
+			unlink(path);
+		return err_first(err, file_close(&file->blk));
+	}
+	*ret_blk = &file->blk;
+	return NULL;
+}
