@@ -51,8 +51,8 @@ struct err *child_start(const char *const *argv, const char *log_path, const str
 			struct child **ret_child) ERR_MUST_CHECK;
 pid_t child_pid(const struct child *child);
 
-/* Waits up to limit_ns (0: only looks).  *ret_status is -1 while it runs. */
-struct err *child_wait(struct child *child, uint64_t limit_ns, int *ret_status) ERR_MUST_CHECK;
+/* Waits up to limit_ns (0: only looks).  Its exit status as in run_result, -1 while it runs. */
+int child_wait(struct child *child, uint64_t limit_ns);
 
 /* SIGTERM, SIGKILL after grace_ns, frees.  Takes NULL. */
 void child_stop(struct child *child, uint64_t grace_ns);
