@@ -22,7 +22,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
 
 # Libraries that the program stands on, as pkg-config names them.
 PKGS_BASE = jansson libnbd
-PKGS_ALL = $(PKGS_BASE) libguestfs libarchive libxml-2.0 libzstd blkid
+PKGS_ALL = $(PKGS_BASE) libguestfs libarchive libxml-2.0 libzstd blkid libcrypto yaml-0.1
 pkg_cflags := $(shell pkg-config --cflags $(PKGS_ALL) cmocka nbdkit 2>/dev/null)
 pkg_libs_base := $(shell pkg-config --libs $(PKGS_BASE) 2>/dev/null)
 pkg_libs := $(shell pkg-config --libs $(PKGS_ALL) 2>/dev/null)
