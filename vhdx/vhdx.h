@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * VHDX files as block devices: made, opened, looked into, checked.
+ *
+ * The struct blk that create and open return (kind "vhdx") follows the contract
+ * of p2v/base/blk.h.  Its preferred_bytes is the block size.  Blocks that are not
+ * in the file read as zeros.  discard, and zero with BLK_MAY_TRIM, give whole
+ * blocks of a dynamic file back; the space is reused after the next flush.
+ *
+ * What survives a power cut: everything before the last flush that returned.
+ * A finished file changes its BAT through the log, as [MS-VHDX] 2.3 asks; a file
+ * under construction carries the required metadata item "incomplete", so that
+ * nobody else opens it, and changes its BAT in place.  vhdx_finish() turns the
+ * one into the other.
+ *
+ * An image is written by one struct blk at a time; opening it twice for writing
+ * destroys it, as with any disk.  On Linux a file may have holes: that costs
+ * nothing, and copying to NTFS by any means that is not told to keep them leaves
+ * no sparse flag (which Windows would refuse).
+ */
+#ifndef VHDX_VHDX_H
+#define VHDX_VHDX_H
+
+#include <stdbool.h>
+
+#include "p2v/base/blk.h"
+#include "p2v/base/guid.h"
+#include "p2v/base/log.h"
+
+/* Making and opening. */
+
+#define VHDX_FIXED (1u << 0) /* all blocks are allocated from the start, and stay */
+
+#define VHDX_DEFAULT_BLOCK_BYTES (2u * 1024 * 1024)
+
+/* Zeros mean the default, but for the size. */
+struct vhdx_create_options {
+	uint64_t size_bytes; /* a multiple of the logical sector, at most 64 TiB */
+	uint32_t block_bytes; /* a power of two, 1 … 256 MiB; default VHDX_DEFAULT_BLOCK_BYTES */
+	uint32_t logical_sector_bytes; /* 512 (default) or 4096 */
+	uint32_t physical_sector_bytes; /* 512 or 4096 (default) */
+	unsigned flags; /* VHDX_FIXED */
+};
+
+/*
+ * Makes a new VHDX with the incomplete marker; path must not exist, and does not
+ * exist after a failure.  ERR_REFUSED: options that VHDX does not allow.
+ */
+struct err *vhdx_create(const char *path, const struct vhdx_create_options *options, const struct log *log,
+			struct blk **ret_blk) ERR_MUST_CHECK;
+
+/* The same in an open, writable, empty (size_bytes 0) device that can be resized.  It belongs to the
+ * result if the call succeeds, else still to the caller. */
+struct err *vhdx_create_on(struct blk *file, const struct vhdx_create_options *options, const struct log *log,
+			   struct blk **ret_blk) ERR_MUST_CHECK;
+
+#define VHDX_OPEN_WRITE (1u << 0) /* else read-only: the file is not touched at all */
+#define VHDX_OPEN_INCOMPLETE (1u << 1) /* accept a file that carries the incomplete marker */
+/* Only to look into: vhdx_get_info() and vhdx_map() work on any VHDX, incomplete and differencing
+ * ones included; reading the content of a differencing file stays ERR_REFUSED. */
+#define VHDX_OPEN_INSPECT (1u << 2)
+
+/*
+ * Opens a VHDX.  A log that is not empty is replayed: in memory for reading, in
+ * the file for writing ([MS-VHDX] 2.3.3).  Damage that leaves one good copy of a
+ * header or region table is a log_warning.  ERR_REFUSED: not a VHDX, damaged,
+ * incomplete, differencing (for now), or with required parts unknown to us.
+ * The log must live as long as the device.
+ */
+struct err *vhdx_open(const char *path, unsigned flags, const struct log *log, struct blk **ret_blk)
+	ERR_MUST_CHECK;
+
+/* The same on an open device (writable for VHDX_OPEN_WRITE), which belongs to the result if the call
+ * succeeds, else still to the caller. */
+struct err *vhdx_open_on(struct blk *file, unsigned flags, const struct log *log, struct blk **ret_blk)
+	ERR_MUST_CHECK;
+
+/*
+ * Completes a file: all of it durable, length a multiple of 1 MiB, no log to
+ * replay, then the incomplete marker is removed in one atomic step.  From then on
+ * Windows accepts the file.  Also fine on a file that is complete; the device
+ * stays usable.  No other request may be under way.
+ */
+struct err *vhdx_finish(struct blk *vhdx) ERR_MUST_CHECK;
+
+/* Looking into. */
+
+/* [MS-VHDX] 2.5.1.1; the numbers are those on disk. */
+enum vhdx_block_state {
+	VHDX_BLOCK_NOT_PRESENT = 0,
+	VHDX_BLOCK_UNDEFINED = 1,
+	VHDX_BLOCK_ZERO = 2,
+	VHDX_BLOCK_UNMAPPED = 3,
+	VHDX_BLOCK_FULLY_PRESENT = 6,
+	VHDX_BLOCK_PARTIALLY_PRESENT = 7,
+};
+#define VHDX_BLOCK_STATES 8
+
+const char *vhdx_block_state_name(enum vhdx_block_state state); /* "not present", …, "reserved" */
+
+enum vhdx_type { VHDX_TYPE_DYNAMIC, VHDX_TYPE_FIXED, VHDX_TYPE_DIFFERENCING };
+
+const char *vhdx_type_name(enum vhdx_type type); /* "dynamic", "fixed", "differencing" */
+
+struct vhdx_region_info {
+	struct guid guid;
+	const char *name; /* "BAT", "metadata"; NULL: unknown to us */
+	uint64_t file_offset;
+	uint32_t length_bytes;
+	bool required;
+};
+
+struct vhdx_item_info {
+	struct guid guid;
+	const char *name; /* "file parameters", …; NULL: unknown to us */
+	uint64_t file_offset; /* 0 if empty */
+	uint32_t length_bytes;
+	unsigned flags; /* VHDX_METADATA_IS_* of vhdx/format.h */
+};
+
+/* One pair of the parent locator, UTF-8. */
+struct vhdx_locator_pair {
+	char *key;
+	char *value;
+};
+
+struct vhdx_header_info {
+	uint64_t file_offset; /* of the current one */
+	uint64_t sequence_number;
+	uint16_t version;
+	struct guid file_write_guid;
+	struct guid data_write_guid;
+	bool other_is_valid; /* the other header too */
+};
+
+struct vhdx_log_info {
+	uint64_t file_offset;
+	uint32_t length_bytes;
+	uint16_t version;
+	struct guid guid; /* as found at open; zero: it was clean */
+	uint64_t replayed_entries; /* at open, in memory or in the file */
+};
+
+struct vhdx_disk_info {
+	enum vhdx_type type;
+	uint64_t size_bytes;
+	uint32_t block_bytes;
+	uint32_t logical_sector_bytes;
+	uint32_t physical_sector_bytes;
+	struct guid id; /* SCSI page 83 */
+	uint64_t block_count;
+	uint64_t blocks_by_state[VHDX_BLOCK_STATES]; /* indexed by enum vhdx_block_state */
+	uint64_t allocated_blocks; /* with space in the file */
+};
+
+struct vhdx_info {
+	char *creator; /* UTF-8 */
+	uint64_t file_bytes;
+	bool incomplete;
+	struct vhdx_disk_info disk;
+	struct vhdx_header_info header;
+	struct vhdx_log_info log;
+	struct vhdx_region_info *regions;
+	size_t region_count;
+	struct vhdx_item_info *items;
+	size_t item_count;
+	struct vhdx_locator_pair *locator; /* differencing files */
+	size_t locator_count;
+};
+
+/* Reads the whole BAT.  The caller releases with vhdx_info_deinit(). */
+struct err *vhdx_get_info(struct blk *vhdx, struct vhdx_info *ret_info) ERR_MUST_CHECK;
+void vhdx_info_deinit(struct vhdx_info *info);
+#define CLEANUP_VHDX_INFO CLEANUP(vhdx_info_deinit)
+
+/* A run of the virtual disk whose blocks have one state and, if they are in the file, follow one
+ * another there. */
+struct vhdx_map_run {
+	uint64_t offset;
+	uint64_t len_bytes;
+	enum vhdx_block_state state;
+	uint64_t file_offset; /* 0 where nothing is in the file */
+};
+
+/* An error ends the walk and is returned. */
+typedef struct err *(*vhdx_map_fn)(void *arg, const struct vhdx_map_run *run);
+
+/* Calls fn for runs in ascending order that cover the whole disk. */
+struct err *vhdx_map(struct blk *vhdx, vhdx_map_fn fn, void *arg) ERR_MUST_CHECK;
+
+/* Checking. */
+
+enum vhdx_severity {
+	VHDX_WARNING, /* against the specification, harmless to the content */
+	VHDX_ERROR, /* content is lost, in doubt, or others will refuse the file */
+};
+
+struct vhdx_finding {
+	enum vhdx_severity severity;
+	uint64_t file_offset; /* of the field or block in question */
+	const char *text; /* valid during the call */
+};
+
+typedef void (*vhdx_finding_fn)(void *arg, const struct vhdx_finding *finding);
+
+struct vhdx_check_result {
+	uint64_t errors;
+	uint64_t warnings;
+	uint64_t blocks_checked;
+};
+
+/*
+ * Walks everything in a VHDX, however damaged, and reports every finding: header
+ * and region copies, log, metadata, each BAT entry, overlaps.  Never changes the
+ * file.  The BAT is looked at as it will be after log replay.  An error means
+ * that the file could not be read, not that it is damaged.  fn may be NULL.
+ * Takes 1 bit of memory for each MiB of the file.
+ */
+struct err *vhdx_check(const char *path, vhdx_finding_fn fn, void *arg, struct vhdx_check_result *ret_result)
+	ERR_MUST_CHECK;
+struct err *vhdx_check_on(struct blk *file, vhdx_finding_fn fn, void *arg,
+			  struct vhdx_check_result *ret_result) ERR_MUST_CHECK;
+
+#endif
