@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -168,7 +169,9 @@ static void close_fd(int *fd)
 static void feed_input(struct run *run)
 {
 	const char *input = run->options->input;
-	ssize_t put = write(run->in, input + run->input_done, run->options->input_bytes - run->input_done);
+	/* A socket, not a pipe, so that a program that does not read its input cannot kill us by SIGPIPE. */
+	ssize_t put = send(run->in, input + run->input_done, run->options->input_bytes - run->input_done,
+			   MSG_NOSIGNAL);
 
 	if (put > 0)
 		run->input_done += put;
@@ -307,10 +310,13 @@ static struct err *finish_run(struct run *run, const char *program, struct run_r
 	return err;
 }
 
-/* A pipe whose end `ours` does not block us. */
+/* Makes a pipe, or for input a pair of sockets, whose end `ours` does not block us. */
 static struct err *make_pipe(int ret_pipe[2], int ours)
 {
-	if (pipe2(ret_pipe, O_CLOEXEC) || fcntl(ret_pipe[ours], F_SETFL, O_NONBLOCK))
+	int failed = ours ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret_pipe)
+			  : pipe2(ret_pipe, O_CLOEXEC);
+
+	if (failed || fcntl(ret_pipe[ours], F_SETFL, O_NONBLOCK))
 		return err_from_errno(errno, "pipe");
 	return NULL;
 }
