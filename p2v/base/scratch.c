@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The guardian is a forked copy of us in a session of its own, so that Ctrl-C
- * does not reach it.  It waits on a pipe: a byte means that the folder is gone
- * already, end of file means that we are, however that came about.  The pipe's
- * writing end closes on exec, so no child of ours keeps it open.
+ * does not reach it.  It waits on a socket: a byte means that there is nothing
+ * left to remove, end of file means that we are gone, however that came about.
+ * Our end closes on exec, so no child of ours keeps it open.
  */
 #include "p2v/base/scratch.h"
 
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -22,7 +23,7 @@
 struct scratch {
 	char *path;
 	pid_t guardian;
-	int pipe_write;
+	int socket; /* to the guardian */
 };
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -31,8 +32,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	(void)type;
 	(void)ftw;
 	/* What cannot be removed stays; the walk goes on. */
-	if (remove(path))
-		return 0;
+	(void)!remove(path);
 	return 0;
 }
 
@@ -41,7 +41,7 @@ static void remove_tree(const char *path)
 	nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
-static void guard(const char *path, int pipe_read)
+static void guard(const char *path, int socket)
 {
 	char byte;
 	ssize_t got;
@@ -51,7 +51,7 @@ static void guard(const char *path, int pipe_read)
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
-	dup2(pipe_read, 0);
+	dup2(socket, 0);
 	close_range(1, ~0u, 0);
 	do {
 		got = read(0, &byte, 1);
@@ -65,15 +65,15 @@ static struct err *start_guardian(struct scratch *scratch)
 {
 	int ends[2];
 
-	if (pipe2(ends, O_CLOEXEC))
-		return err_from_errno(errno, "pipe");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return err_from_errno(errno, "socket");
 	scratch->guardian = fork();
 	if (!scratch->guardian) {
 		close(ends[1]);
 		guard(scratch->path, ends[0]);
 	}
 	close(ends[0]);
-	scratch->pipe_write = ends[1];
+	scratch->socket = ends[1];
 	if (scratch->guardian < 0) {
 		close(ends[1]);
 		return err_from_errno(errno, "fork");
@@ -114,16 +114,30 @@ char *scratch_file(const struct scratch *scratch, const char *name)
 	return xasprintf("%s/%s", scratch->path, name);
 }
 
+/* Ends the guardian and the struct; the folder is somebody else's from here on. */
+static void scratch_release(struct scratch *scratch)
+{
+	/* Should the guardian be gone, there is nobody to tell. */
+	if (send(scratch->socket, "x", 1, MSG_NOSIGNAL) == 1)
+		waitpid(scratch->guardian, NULL, 0);
+	close(scratch->socket);
+	free(scratch->path);
+	free(scratch);
+}
+
+struct err *scratch_commit(struct scratch **scratch, const char *final_path)
+{
+	if (chmod((*scratch)->path, 0755) ||
+	    renameat2(AT_FDCWD, (*scratch)->path, AT_FDCWD, final_path, RENAME_NOREPLACE))
+		return err_from_errno(errno, "%s", final_path);
+	scratch_release(take_ptr(*scratch));
+	return NULL;
+}
+
 void scratch_destroy(struct scratch *scratch)
 {
 	if (!scratch)
 		return;
 	remove_tree(scratch->path);
-	/* Should the guardian be gone, there is nobody to tell. */
-	signal(SIGPIPE, SIG_IGN);
-	if (write(scratch->pipe_write, "x", 1) == 1)
-		waitpid(scratch->guardian, NULL, 0);
-	close(scratch->pipe_write);
-	free(scratch->path);
-	free(scratch);
+	scratch_release(scratch);
 }

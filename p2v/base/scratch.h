@@ -18,6 +18,12 @@ const char *scratch_path(const struct scratch *scratch);
 
 /* PATH/name; the caller frees it. */
 char *scratch_file(const struct scratch *scratch, const char *name);
+
+/* The folder becomes final_path (same file system, must not exist) and *scratch NULL; on error the
+ * folder stays scratch. */
+struct err *scratch_commit(struct scratch **scratch, const char *final_path) ERR_MUST_CHECK;
+
+/* Removes the folder.  */
 void scratch_destroy(struct scratch *scratch); /* takes NULL */
 
 DEFINE_CLEANUP(scratch, struct scratch *, scratch_destroy)

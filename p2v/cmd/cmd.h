@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The command line: one file a verb, one const table.  This folder alone
+ * prints, and main() alone exits.
+ */
+#ifndef P2V_CMD_CMD_H
+#define P2V_CMD_CMD_H
+
+#include <stdint.h>
+
+#include "p2v/base/err.h"
+#include "p2v/base/log.h"
+#include "p2v/base/progress.h"
+
+struct verb {
+	const char *name;
+	const char *arguments; /* "SOURCE… --out DIR [options]" */
+	const char *summary; /* one line */
+	/* argv[0] is the verb.  The error becomes the exit code: see enum err_kind. */
+	struct err *(*run)(int argc, char **argv);
+};
+
+struct err *cmd_scan(int argc, char **argv) ERR_MUST_CHECK;
+struct err *cmd_convert(int argc, char **argv) ERR_MUST_CHECK;
+struct err *cmd_prove(int argc, char **argv) ERR_MUST_CHECK;
+struct err *cmd_vhdx(int argc, char **argv) ERR_MUST_CHECK;
+
+/* What getopt_long() found wrong ('?' or ':'), as an error that points to "p2v VERB --help". */
+struct err *cmd_bad_option(const char *verb, int argc, char **argv, int option) ERR_MUST_CHECK;
+
+/* "512", "64K", "2M", "1.5G", "10T" (powers of 1024); ERR_USAGE names `what` otherwise. */
+struct err *cmd_parse_size(const char *what, const char *text, uint64_t *ret_bytes) ERR_MUST_CHECK;
+
+/* "1.5 GiB"; into the buffer, which is returned. */
+#define CMD_SIZE_TEXT_BYTES 32
+const char *cmd_format_size(uint64_t bytes, char buffer[CMD_SIZE_TEXT_BYTES]);
+
+/* Messages for people on standard error: warnings, with $P2V_VERBOSE or --verbose also debug. */
+struct log cmd_log(int verbose);
+
+#endif

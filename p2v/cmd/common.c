@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the verbs share: options, sizes, messages. */
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "p2v/cmd/cmd.h"
+
+struct err *cmd_bad_option(const char *verb, int argc, char **argv, int option)
+{
+	const char *word = optind > 0 && optind <= argc ? argv[optind - 1] : "";
+
+	return err_advise(option == ':' ? err_usage("%s: option '%s' wants a value", verb, word)
+					: err_usage("%s: option '%s' is not known", verb, word),
+			  "'p2v %s --help' lists the options", verb);
+}
+
+struct err *cmd_parse_size(const char *what, const char *text, uint64_t *ret_bytes)
+{
+	static const char units[] = "KMGTP";
+	const char *unit;
+	char *end;
+	double value;
+
+	value = strtod(text, &end);
+	unit = *end ? strchr(units, *end & ~0x20) : NULL;
+	if (unit) {
+		value = ldexp(value, 10 * (unit - units + 1));
+		end++;
+		if (*end == 'i')
+			end++;
+		if (*end == 'B' || *end == 'b')
+			end++;
+	}
+	if (end == text || *end || !(value >= 0) || value >= 0x1p63 || value != floor(value) || *text == '-')
+		return err_advise(err_usage("%s: '%s' is no size", what, text),
+				  "say for example 512, 64K, 2M, 1.5G or 10T");
+	*ret_bytes = value;
+	return NULL;
+}
+
+const char *cmd_format_size(uint64_t bytes, char buffer[CMD_SIZE_TEXT_BYTES])
+{
+	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	double value = bytes;
+	size_t unit = 0;
+
+	while (value >= 1024 && unit + 1 < sizeof units / sizeof *units) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(buffer, CMD_SIZE_TEXT_BYTES, value == floor(value) ? "%.0f %s" : "%.1f %s", value,
+		 units[unit]);
+	return buffer;
+}
+
+static void write_message(void *arg, enum log_level level, const char *message)
+{
+	(void)arg;
+	fprintf(stderr, "p2v: %s%s\n", level == LOG_LEVEL_WARNING ? "warning: " : "", message);
+}
+
+struct log cmd_log(int verbose)
+{
+	return (struct log){
+		.write = write_message,
+		.max_level = verbose || getenv("P2V_VERBOSE") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+	};
+}
