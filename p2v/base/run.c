@@ -69,21 +69,37 @@ static void log_command(const struct log *log, const char *const *argv)
 	log_debug(log, "run:%s", line.data);
 }
 
+static bool sets_same_variable(const char *a, const char *b)
+{
+	size_t name_bytes = strcspn(a, "=") + 1;
+
+	return !strncmp(a, b, name_bytes);
+}
+
+static bool is_overridden(const char *entry, const char *const *additions)
+{
+	for (; additions && *additions; additions++)
+		if (sets_same_variable(entry, *additions))
+			return true;
+	return false;
+}
+
 /* Our environment with the additions; the list is freed by the caller, the strings are not. */
 static char **make_environment(const char *const *additions)
 {
-	size_t count = 0, added = 0;
+	size_t count = 0, old = 0, added = 0;
 	char **env;
 
-	while (environ[count])
-		count++;
+	while (environ[old])
+		old++;
 	while (additions && additions[added])
 		added++;
-	env = xcalloc(count + added + 1, sizeof *env);
-	/* The first of two equal names wins in practice everywhere: ours come first. */
+	env = xcalloc(old + added + 1, sizeof *env);
+	for (size_t i = 0; i < old; i++)
+		if (!is_overridden(environ[i], additions))
+			env[count++] = environ[i];
 	for (size_t i = 0; i < added; i++)
-		env[i] = (char *)additions[i];
-	memcpy(env + added, environ, count * sizeof *env);
+		env[count++] = (char *)additions[i];
 	return env;
 }
 
