@@ -457,6 +457,30 @@ static struct err *dirtree_rename(struct guest *guest, const char *from, const c
 	return NULL;
 }
 
+static struct err *dirtree_keep(struct guest *guest, const char *path, const char *backup)
+{
+	struct dirtree *tree = tree_of(guest);
+	CLEANUP_FD int path_fd = open_parent(tree, path);
+	CLEANUP_FD int backup_fd = -1;
+	CLEANUP_FD int from = -1;
+	struct guest_stat stat;
+	struct stat st;
+
+	if (path_fd < 0)
+		return tree_error(tree, path);
+	backup_fd = open_parent(tree, backup);
+	if (backup_fd < 0)
+		return tree_error(tree, backup);
+	if (linkat(path_fd, path_base(path), backup_fd, path_base(backup), 0) == 0)
+		return NULL;
+	/* Another file system, or one without links. */
+	TRY(dirtree_lstat(guest, path, &stat));
+	TRY(open_file(tree, path, &from, &st));
+	if (from < 0)
+		return err_from_errno(ENOENT, "%s%s", tree->root, path);
+	return replace(tree, backup, from, NULL, 0, &stat);
+}
+
 static struct err *dirtree_sync(struct guest *guest)
 {
 	struct dirtree *tree = tree_of(guest);
@@ -487,6 +511,7 @@ static const struct guest_ops dirtree_ops = {
 	.upload = dirtree_upload,
 	.mkdir = dirtree_mkdir,
 	.symlink = dirtree_symlink,
+	.keep = dirtree_keep,
 	.remove = dirtree_remove,
 	.rename = dirtree_rename,
 	.sync = dirtree_sync,

@@ -42,6 +42,8 @@ struct guest_ops {
 			      const struct guest_stat *stat);
 	struct err *(*mkdir)(struct guest *guest, const char *path, mode_t mode);
 	struct err *(*symlink)(struct guest *guest, const char *path, const char *target);
+	/* backup (which does not exist) becomes a second name of path, or a copy with all attributes. */
+	struct err *(*keep)(struct guest *guest, const char *path, const char *backup);
 	struct err *(*remove)(struct guest *guest, const char *path);
 	struct err *(*rename)(struct guest *guest, const char *from, const char *to);
 	struct err *(*sync)(struct guest *guest);
@@ -61,6 +63,10 @@ struct err *guest_sha256(struct guest *guest, const char *path, char ret_hex[GUE
 /* The file system that path is on, or would be on if it were made. */
 struct err *guest_find_space(struct guest *guest, const char *path, struct guest_space *ret_space)
 	ERR_MUST_CHECK;
+
+/* Makes backup, which must not exist, another name or copy of the file path, which is about to be replaced.
+ */
+struct err *guest_keep(struct guest *guest, const char *path, const char *backup) ERR_MUST_CHECK;
 
 /* path with every symbolic link resolved (with GUEST_KEEP_LAST all but the last component); what does not
  * exist is kept as it is.  The caller frees it. */

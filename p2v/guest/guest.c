@@ -168,6 +168,16 @@ struct err *guest_rename(struct guest *guest, const char *from, const char *to)
 	return guest->ops->rename(guest, resolved_from, resolved_to);
 }
 
+struct err *guest_keep(struct guest *guest, const char *path, const char *backup)
+{
+	CLEANUP_FREE char *resolved_path = NULL;
+	CLEANUP_FREE char *resolved_backup = NULL;
+
+	TRY(guest_resolve(guest, path, 0, &resolved_path));
+	TRY(prepare_change(guest, backup, GUEST_KEEP_LAST, &resolved_backup));
+	return guest->ops->keep(guest, resolved_path, resolved_backup);
+}
+
 struct err *guest_sync(struct guest *guest)
 {
 	return guest->ops->sync(guest);

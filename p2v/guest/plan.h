@@ -41,7 +41,8 @@ struct err *plan_write(struct plan *plan, const char *path, const void *data, si
 		       const char *reason, ...) __attribute__((format(printf, 5, 6))) ERR_MUST_CHECK;
 
 /* The same with the content in a file of ours, for what is large (initramfs); the plan removes that
- * file when it is destroyed.  backup_path, if not NULL: where the guest's own old file is kept. */
+ * file when it is destroyed.  backup_path, if not NULL: where the guest's own old file is kept (with a
+ * number behind it if that name is taken). */
 struct err *plan_upload(struct plan *plan, const char *path, const char *host_file, const char *backup_path,
 			const char *reason, ...) __attribute__((format(printf, 5, 6))) ERR_MUST_CHECK;
 struct err *plan_symlink(struct plan *plan, const char *path, const char *target, const char *reason, ...)
