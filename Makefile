@@ -97,7 +97,8 @@ $(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_P2V) $(LIB_VHDX)
 -include $(patsubst %.c,$(O)/%.d,$(SRC_ALL))
 
 # One test program: `make test-vhdx-header` builds and runs tests/*/test-vhdx-header.c.
-.PHONY: test-%
-test-%: all
+TEST_NAMES = $(notdir $(basename $(SRC_TEST)))
+.PHONY: $(TEST_NAMES)
+$(TEST_NAMES): all
 	@$(MAKE) --no-print-directory $(patsubst %.c,$(O)/%,$(wildcard tests/*/$@.c))
 	P2V_BUILD=$(O) $(patsubst %.c,$(O)/%,$(wildcard tests/*/$@.c))
