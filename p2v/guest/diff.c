@@ -172,7 +172,7 @@ static size_t hunk_end(const struct script *script, size_t at)
 {
 	size_t last_change = at;
 
-	for (; at < script->count && at - last_change <= 2 * CONTEXT_LINES; at++) {
+	for (; at < script->count && at - last_change <= 2 * CONTEXT_LINES + 1; at++) {
 		if (script->items[at].kind != ' ')
 			last_change = at;
 	}
