@@ -96,9 +96,52 @@ $(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_P2V) $(LIB_VHDX)
 
 -include $(patsubst %.c,$(O)/%.d,$(SRC_ALL))
 
-# One test program: `make test-vhdx-header` builds and runs tests/*/test-vhdx-header.c.
-TEST_NAMES = $(notdir $(basename $(SRC_TEST)))
-.PHONY: $(TEST_NAMES)
-$(TEST_NAMES): all
+# Checks.
+
+PROVE_ENV = P2V_BUILD=$(abspath $(O)) P2V_VERSION=$(VERSION)
+fast_tests = $(filter-out $(O)/tests/%/test-slow-%,$(TESTS))
+slow_tests = $(filter $(O)/tests/%/test-slow-%,$(TESTS))
+# test-slow-* and tests/e2e/*.sh need QEMU or minutes; tests/e2e/long-*.sh more of them.
+fast_scripts = $(wildcard tests/e2e/fast-*.sh)
+all_scripts = $(wildcard tests/e2e/*.sh)
+check_scripts = $(filter-out tests/e2e/long-%,$(all_scripts))
+
+# One test: `make test-vhdx-header` builds and runs tests/*/test-vhdx-header.c.
+.PHONY: test-%
+test-%: $(if $(wildcard $(PLUGIN_SRC)),$(PLUGIN))
 	@$(MAKE) --no-print-directory $(patsubst %.c,$(O)/%,$(wildcard tests/*/$@.c))
-	P2V_BUILD=$(O) $(patsubst %.c,$(O)/%,$(wildcard tests/*/$@.c))
+	$(PROVE_ENV) $(patsubst %.c,$(O)/%,$(wildcard tests/*/$@.c))
+
+.PHONY: check
+check: deps
+	@$(MAKE) --no-print-directory check-fast check-format check-layers check-size lint
+	@$(PROVE_ENV) tests/lib/run-tests $(O) $(slow_tests) $(check_scripts)
+
+.PHONY: check-fast
+check-fast: all $(fast_tests)
+	@$(PROVE_ENV) tests/lib/run-tests $(O) $(fast_tests) $(if $(filter 1,$(SAN)),,$(fast_scripts))
+
+.PHONY: check-all
+check-all: check
+	@$(PROVE_ENV) tests/lib/run-tests $(O) $(filter tests/e2e/long-%,$(all_scripts))
+
+.PHONY: check-format
+check-format:
+	@clang-format --dry-run --Werror $(filter %.c %.h,$(TREE_FILES))
+
+.PHONY: check-layers
+check-layers:
+	@tests/lib/check-layers
+
+.PHONY: check-size
+check-size:
+	@tests/lib/check-size $(filter %.c %.h,$(TREE_FILES))
+
+.PHONY: lint
+lint:
+	@tests/lib/lint
+
+.PHONY: bench
+bench: all
+	@$(PROVE_ENV) tests/bench/run
+

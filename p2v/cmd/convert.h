@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The inside of `p2v convert`: options (convert-options.c), the flow
+ * (convert.c), what comes out (convert-output.c) and the report
+ * (convert-report.c).
+ */
+#ifndef P2V_CMD_CONVERT_H
+#define P2V_CMD_CONVERT_H
+
+#include "inject-drivers/inject.h"
+#include "p2v/base/scratch.h"
+#include "p2v/cmd/session.h"
+#include "p2v/guest/plan.h"
+
+enum output_format { OUTPUT_VHDX, OUTPUT_QCOW2, OUTPUT_RAW, OUTPUT_VMDK };
+
+const char *output_format_name(
+	enum output_format format); /* "vhdx", also qemu-img's name and the extension */
+
+struct convert_options {
+	struct strv sources;
+	const char *out;
+	char *name;
+	unsigned targets;
+	enum output_format format;
+	enum firmware firmware; /* FIRMWARE_UNKNOWN: as the source */
+	struct strv macs; /* "NAME=MAC" */
+	uint64_t memory_bytes; /* 0: not told */
+	unsigned processors;
+	bool dry_run, in_place, json, verbose;
+};
+
+/* ret_options must be zero-initialised; *ret_help is set if --help was asked for and printed. */
+struct err *convert_options_parse(int argc, char **argv, struct convert_options *ret_options, bool *ret_help)
+	ERR_MUST_CHECK;
+void convert_options_deinit(struct convert_options *options);
+
+/* Seconds that the steps took, for the report. */
+struct convert_times {
+	uint64_t started_ns;
+	double inspect, plan, copy_and_apply, finish;
+};
+
+struct conversion {
+	const struct convert_options *options;
+	const struct log *log;
+	struct scratch *work; /* becomes OUT/NAME; NULL where nothing is written there */
+	struct scratch *temporary; /* large files on the way */
+	struct session session;
+	struct plan *plan;
+	struct inject_result drivers;
+	bool has_signed_loader;
+	json_t *changes; /* the plan's JSON, made before it is applied */
+	struct strv descriptions; /* names of the files that define the VM */
+	uint64_t data_bytes; /* what the sources hold */
+	struct convert_times times;
+};
+
+/* Finished images under their final names and in the chosen format, machine.json, VM definitions and
+ * report.json, all in the working folder, which then becomes OUT/NAME. */
+struct err *convert_write_output(struct conversion *conversion) ERR_MUST_CHECK;
+
+/* ERR_REFUSED if the sources' data will not fit into the folder. */
+struct err *convert_check_space(struct conversion *conversion, const char *folder) ERR_MUST_CHECK;
+
+/* See p2v-report.json(5); the caller's reference. */
+json_t *convert_report(const struct conversion *conversion);
+
+/* Says on standard output what was done, or what would be. */
+struct err *convert_print(const struct conversion *conversion, const char *result_dir) ERR_MUST_CHECK;
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* p2v scan: what disks hold, and what would stop their conversion. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "p2v/base/mem.h"
+#include "p2v/cmd/cmd.h"
+#include "p2v/cmd/session.h"
+
+struct scan_options {
+	struct strv sources;
+	bool json, verbose;
+};
+
+static const struct option long_options[] = {
+	{"json", no_argument, NULL, 'j'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
+};
+
+static void print_help(void)
+{
+	fputs("p2v scan IMAGE|DEVICE... [options]\n"
+	      "\n"
+	      "Looks into the disks of one machine, read-only: its system, kernels, boot loader, "
+	      "partitions,\n"
+	      "network, and what would stop a conversion.\n"
+	      "\n"
+	      "  --json       machine.json and more on standard output\n"
+	      "  --verbose    tell each step\n",
+	      stdout);
+}
+
+static void print_disk(const struct machine_disk *disk)
+{
+	char size[CMD_SIZE_TEXT_BYTES];
+
+	printf("disk %s: %s, sectors of %u bytes, %s\n", disk->source,
+	       cmd_format_size(disk->size_bytes, size), disk->logical_sector_bytes,
+	       disk->table ? disk->table : "no partition table");
+	for (size_t i = 0; i < disk->partition_count; i++) {
+		const struct machine_partition *partition = &disk->partitions[i];
+
+		printf("  %2u  %10s  %-12s %s%s%s\n", partition->number,
+		       cmd_format_size(partition->size_bytes, size),
+		       partition->content ? partition->content : "-", partition->uuid ? partition->uuid : "",
+		       partition->label ? "  " : "", partition->label ? partition->label : "");
+	}
+}
+
+static void print_system(const struct session *session)
+{
+	static const char *const loaders[] = {
+		[BOOT_LOADER_NONE] = "no boot loader known to p2v",
+		[BOOT_LOADER_GRUB2] = "GRUB 2",
+		[BOOT_LOADER_GRUB_LEGACY] = "GRUB legacy",
+		[BOOT_LOADER_SYSTEMD_BOOT] = "systemd-boot",
+		[BOOT_LOADER_EXTLINUX] = "extlinux",
+	};
+	const struct inspection *inspection = &session->inspection;
+
+	printf("system: %s, %s, host name %s\n", inspection->os.name, inspection->os.arch,
+	       inspection->os.hostname ? inspection->os.hostname : "not set");
+	printf("boots by %s, %s\n", inspection->boot.firmware == FIRMWARE_UEFI ? "UEFI" : "BIOS",
+	       loaders[inspection->boot.loader]);
+	for (size_t i = 0; i < inspection->kernel_count; i++)
+		printf("kernel %s%s\n", inspection->kernels[i].version,
+		       inspection->kernels[i].initramfs ? "" : ", without initramfs");
+	for (size_t i = 0; i < inspection->interface_count; i++) {
+		const struct guest_interface *interface = &inspection->interfaces[i];
+
+		printf("interface %s%s%s", interface->name, interface->mac ? ", MAC " : "",
+		       interface->mac ? interface->mac : "");
+		for (size_t k = 0; k < interface->addresses.count; k++)
+			printf(", %s", interface->addresses.items[k]);
+		printf(" (%s)\n", interface->defined_in);
+	}
+	for (size_t i = 0; i < inspection->leftover_count; i++)
+		printf("note: %s is of no use on a virtual machine: %s\n", inspection->leftovers[i].name,
+		       inspection->leftovers[i].why);
+}
+
+static struct err *print_json(const struct session *session)
+{
+	CLEANUP_JSON json_t *json = machine_to_json(&session->machine);
+
+	if (json_dumpf(json, stdout, JSON_INDENT(2)))
+		return err_failed("cannot write to standard output");
+	putchar('\n');
+	return NULL;
+}
+
+static struct err *scan(const struct scan_options *options)
+{
+	const char *temporary = getenv("TMPDIR");
+	struct log log = cmd_log(options->verbose);
+	CLEANUP_SCRATCH struct scratch *work = NULL;
+	CLEANUP_SESSION struct session session = {0};
+	struct err *err;
+
+	TRY(scratch_create(temporary ? temporary : "/var/tmp", "p2v-scan", &work));
+	TRY(session_open(&options->sources, scratch_path(work), 0, &log, &session));
+	err = session_inspect(&session);
+	if (options->json && !err)
+		return print_json(&session);
+	for (size_t i = 0; i < session.machine.disk_count; i++)
+		print_disk(&session.machine.disks[i]);
+	if (err)
+		return err;
+	print_system(&session);
+	puts("p2v convert can take it");
+	return NULL;
+}
+
+struct err *cmd_scan(int argc, char **argv)
+{
+	CLEANUP_STRV struct strv sources = {0};
+	struct scan_options options = {0};
+	int option;
+
+	optind = 1;
+	while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+		if (option == 'h') {
+			print_help();
+			return NULL;
+		}
+		if (option != 'j' && option != 'v')
+			return cmd_bad_option("scan", argc, argv, option);
+		options.json |= option == 'j';
+		options.verbose |= option == 'v';
+	}
+	for (; optind < argc; optind++)
+		strv_add(&sources, argv[optind]);
+	if (!sources.count)
+		return err_advise(err_usage("scan: no image or device given"),
+				  "say for example: p2v scan server.img");
+	options.sources = sources;
+	return scan(&options);
+}

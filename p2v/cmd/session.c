@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "p2v/cmd/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "p2v/base/mem.h"
+#include "vhdx/vhdx.h"
+
+/* The VHDX beside which the source is read; as large as the source, rounded up to whole sectors. */
+static struct err *create_overlay(const struct blk *source, const char *path, const struct log *log)
+{
+	uint32_t sector_bytes = source->logical_sector_bytes;
+	struct vhdx_create_options options = {
+		.size_bytes = (source->size_bytes + sector_bytes - 1) & ~(uint64_t)(sector_bytes - 1),
+		.logical_sector_bytes = sector_bytes,
+	};
+	struct blk *blk = NULL;
+
+	TRY(vhdx_create(path, &options, log, &blk));
+	return blk_close(blk);
+}
+
+static struct err *open_in_place(struct session_disk *disk, const char *socket_dir, const struct log *log)
+{
+	struct serve_options options = {.file = disk->source.path, .scratch_dir = socket_dir, .log = log};
+
+	if (disk->source.foreign)
+		return err_advise(err_refused("%s: is %s, which p2v does not change in place",
+					      disk->source.path, image_format_name(disk->source.format)),
+				  "leave --in-place out, and name a folder with --out");
+	disk->file = xstrdup(disk->source.path);
+	return serve_vhdx(&options, &disk->server);
+}
+
+static struct err *open_on_overlay(struct session_disk *disk, size_t index, const char *work_dir,
+				   const char *socket_dir, const struct log *log)
+{
+	struct serve_options options = {
+		.fill_from = disk->source.uri,
+		.scratch_dir = socket_dir,
+		.log = log,
+	};
+
+	disk->file = xasprintf("%s/disk%zu.vhdx", work_dir, index + 1);
+	options.file = disk->file;
+	TRY(create_overlay(disk->source.blk, disk->file, log));
+	return serve_vhdx(&options, &disk->server);
+}
+
+static struct err *check_named_once(const struct session *session)
+{
+	for (size_t i = 0; i < session->disk_count; i++)
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(session->disks[i].source.path, session->disks[k].source.path))
+				return err_advise(
+					err_usage("%s: is named twice", session->disks[i].source.path),
+					"name each disk of the machine once");
+	return NULL;
+}
+
+static struct err *open_disks(struct session *session, const struct strv *sources, const char *work_dir,
+			      unsigned flags)
+{
+	const char *socket_dir = scratch_path(session->run);
+
+	session->disks = xcalloc(sources->count, sizeof *session->disks);
+	for (size_t i = 0; i < sources->count; i++) {
+		TRY(source_open(sources->items[i], socket_dir, session->log, &session->disks[i].source));
+		session->disk_count++;
+	}
+	TRY(check_named_once(session));
+	for (size_t i = 0; i < sources->count; i++) {
+		struct session_disk *disk = &session->disks[i];
+
+		TRY(flags & SESSION_IN_PLACE ? open_in_place(disk, socket_dir, session->log)
+					     : open_on_overlay(disk, i, work_dir, socket_dir, session->log));
+	}
+	return NULL;
+}
+
+struct err *session_open(const struct strv *sources, const char *work_dir, unsigned flags,
+			 const struct log *log, struct session *ret_session)
+{
+	struct session session = {.log = log};
+	struct err *err = scratch_create("/tmp", "p2v", &session.run);
+
+	if (!err)
+		err = open_disks(&session, sources, work_dir, flags);
+	if (err)
+		session_close(&session);
+	else
+		*ret_session = session;
+	return err;
+}
+
+static void describe_sources(struct session *session)
+{
+	for (size_t i = 0; i < session->disk_count && i < session->machine.disk_count; i++) {
+		struct machine_disk *disk = &session->machine.disks[i];
+
+		free(disk->source);
+		disk->source = xstrdup(session->disks[i].source.path);
+	}
+}
+
+/* The interfaces that stand for hardware become the machine's NICs. */
+static void describe_system(struct session *session)
+{
+	const struct inspection *inspection = &session->inspection;
+	struct machine *machine = &session->machine;
+
+	machine->firmware = inspection->boot.firmware;
+	machine->secure_boot = -1;
+	machine->os = (struct machine_os){
+		xstrdup(inspection->os.id),   xstrdup(inspection->os.version),	xstrdup(inspection->os.name),
+		xstrdup(inspection->os.arch), xstrdup(inspection->os.hostname),
+	};
+	for (size_t i = 0; i < inspection->interface_count; i++) {
+		const struct guest_interface *interface = &inspection->interfaces[i];
+		struct machine_nic *nic;
+
+		if (!interface->is_physical)
+			continue;
+		nic = machine_add_nic(machine);
+		nic->name = xstrdup(interface->name);
+		nic->mac = xstrdup(interface->mac);
+		for (size_t k = 0; k < interface->addresses.count; k++)
+			strv_add(&nic->addresses, interface->addresses.items[k]);
+	}
+}
+
+struct err *session_inspect(struct session *session)
+{
+	CLEANUP_FREE const char **sockets = xcalloc(session->disk_count + 1, sizeof *sockets);
+	struct appliance_options options = {
+		.nbd_sockets = sockets,
+		.scratch_dir = scratch_path(session->run),
+		.log = session->log,
+	};
+
+	for (size_t i = 0; i < session->disk_count; i++)
+		sockets[i] = server_socket(session->disks[i].server);
+	TRY(appliance_start(&options, &session->appliance));
+	TRY(appliance_describe_disks(session->appliance, &session->machine));
+	describe_sources(session);
+	TRY(appliance_open_guest(session->appliance, &session->guest, &session->inspection));
+	describe_system(session);
+	if (session->inspection.volume_count && session->inspection.volumes[0].disk >= 0)
+		session->boot_disk = session->inspection.volumes[0].disk;
+	return NULL;
+}
+
+struct err *session_release_guest(struct session *session)
+{
+	session->guest = NULL;
+	return appliance_stop(take_ptr(session->appliance));
+}
+
+struct err *session_stop_serving(struct session *session)
+{
+	struct err *err = NULL;
+
+	for (size_t i = 0; i < session->disk_count; i++)
+		err = err_first(err, server_stop(take_ptr(session->disks[i].server)));
+	return err;
+}
+
+void session_close(struct session *session)
+{
+	err_free(session_release_guest(session));
+	err_free(session_stop_serving(session));
+	for (size_t i = 0; i < session->disk_count; i++) {
+		source_close(&session->disks[i].source);
+		free(session->disks[i].file);
+	}
+	free(session->disks);
+	inspection_deinit(&session->inspection);
+	machine_deinit(&session->machine);
+	scratch_destroy(session->run);
+	*session = (struct session){0};
+}
