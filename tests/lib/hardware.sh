@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash disable=SC2034
+#
+# The two servers that the sample disks come from: what an installer would have
+# seen and written down. The recipes (sample/*.sh) put it on the disks, and
+# boot-machine builds such machines in QEMU. To be sourced.
+#
+# Neither machine shows an operating system that it is virtual: SMBIOS and CPU
+# name other makers, so units with ConditionVirtualization=no run.
+
+# Server a: BIOS, two SATA bays, a network card of 82579 age at 00:19.0 (where
+# Intel's chipsets have it), a BMC, console on its serial-over-LAN port ttyS1.
+HW_A_MAKER="Nordstern"
+HW_A_PRODUCT="RX220"
+HW_A_MAC=00:1b:21:5a:0a:01
+HW_A_NIC_SLOT=0x19
+HW_A_NIC_NAME=enp0s25
+HW_A_DISK_MODEL="NX1000DM003-9YN162"
+HW_A_DISK_SERIALS=(S1D0A001 S1D0A002)
+HW_A_DISK_WWNS=(0x5000c5000a000001 0x5000c5000a000002)
+
+# Server b: UEFI, NVMe, a network port on the board (SMBIOS type 41: eno1).
+HW_B_MAKER="Nordstern"
+HW_B_PRODUCT="RX350 M2"
+HW_B_MAC=00:1b:21:5a:0b:01
+HW_B_NIC_SLOT=0x1c
+HW_B_NIC_NAME=eno1
+HW_B_DISK_SERIALS=(P5520B0001 P5520B0002)
+HW_B_DISK_EUIS=(0x5cd2e4000b000001 0x5cd2e4000b000002)
