@@ -37,8 +37,7 @@ O := $(O)/san
 SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
 override CFLAGS += -std=gnu17 $(WARN) $(SANFLAGS)
-CPPFLAGS += -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DP2V_VERSION='"$(VERSION)"' \
-            -DP2V_LIBDIR='"$(libdir)"' $(pkg_cflags)
+CPPFLAGS += -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DP2V_LIBDIR='"$(libdir)"' $(pkg_cflags)
 override LDFLAGS += $(SANFLAGS) -Wl,--as-needed
 
 # Sources, by folder.  Programs and the plugin have their main file named here; all else is a library.
@@ -49,6 +48,7 @@ SRC_P2V = $(wildcard p2v/guest/*.c p2v/handover/*.c p2v/prove/*.c inject-drivers
 SRC_CMD = $(wildcard p2v/cmd/*.c)
 SRC_TESTLIB = $(filter-out $(SRC_TEST),$(wildcard tests/lib/*.c tests/*/lib-*.c))
 SRC_TEST = $(wildcard tests/*/test-*.c)
+TREE_FILES := $(shell git ls-files 2>/dev/null)
 SRC_ALL = $(SRC_BASE) $(SRC_VHDX) $(PLUGIN_SRC) $(SRC_P2V) $(SRC_CMD) $(SRC_TESTLIB) $(SRC_TEST)
 
 objects = $(patsubst %.c,$(O)/%.o,$(1))
@@ -71,6 +71,13 @@ $(O)/flags: FORCE
 	  echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)' > $@
 .PHONY: FORCE
 FORCE:
+
+# The version changes with every commit: only p2v/cmd is rebuilt for it.
+$(O)/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+$(call objects,$(SRC_CMD)): $(O)/version
+$(call objects,$(SRC_CMD)): CPPFLAGS += -DP2V_VERSION='"$(VERSION)"'
 
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
@@ -96,6 +103,50 @@ $(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_P2V) $(LIB_VHDX)
 
 -include $(patsubst %.c,$(O)/%.d,$(SRC_ALL))
 
+# Manual pages, from POD.
+MAN_SRC = $(wildcard p2v/man/*.pod)
+man_section = $(if $(filter %.json,$(1)),5,1)
+MAN = $(foreach page,$(basename $(notdir $(MAN_SRC))),$(O)/man/$(page).$(call man_section,$(page)))
+.PHONY: man
+man: $(MAN)
+$(O)/man/%.1 $(O)/man/%.5: p2v/man/%.pod
+	@mkdir -p $(@D)
+	pod2man --utf8 --section=$(call man_section,$*) --center='p2v' --release='$(VERSION)' $< $@
+
+# Installation.
+.PHONY: install uninstall
+install: all man
+	install -D -t $(DESTDIR)$(bindir) $(P2V)
+	install -D -t $(DESTDIR)$(libdir) $(PLUGIN)
+	install -D -m 644 -t $(DESTDIR)$(libdir) $(LIB_VHDX)
+	install -d $(DESTDIR)$(nbdkit_plugindir)
+	ln -sf $(libdir)/$(notdir $(PLUGIN)) $(DESTDIR)$(nbdkit_plugindir)/$(notdir $(PLUGIN))
+	install -D -m 644 p2v/cmd/bash-completion $(DESTDIR)$(completiondir)/p2v
+	install -D -m 644 -t $(DESTDIR)$(mandir)/man1 $(filter %.1,$(MAN))
+	install -D -m 644 -t $(DESTDIR)$(mandir)/man5 $(filter %.5,$(MAN))
+
+uninstall:
+	rm -f $(DESTDIR)$(bindir)/p2v $(DESTDIR)$(nbdkit_plugindir)/$(notdir $(PLUGIN)) \
+	      $(DESTDIR)$(completiondir)/p2v \
+	      $(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(filter %.1,$(MAN)))) \
+	      $(addprefix $(DESTDIR)$(mandir)/man5/,$(notdir $(filter %.5,$(MAN))))
+	rm -rf $(DESTDIR)$(libdir)
+
+# Packages of Debian 12, by use.
+DEPS_BUILD = gcc make pkg-config perl libguestfs-dev libxml2-dev libzstd-dev libarchive-dev libblkid-dev \
+	     libjansson-dev libnbd-dev libssl-dev nbdkit nbdkit-plugin-dev libcmocka-dev
+DEPS_RUN = nbdkit qemu-utils qemu-system-x86 ovmf kmod linux-image-amd64 e2fsprogs xfsprogs lvm2
+DEPS_TEST = mmdebstrap libnbd-bin libvhdi-utils libguestfs-tools libxml2-utils libvirt-clients \
+	    clang clang-format cppcheck shellcheck cpio zstd xz-utils lz4 bzip2 initramfs-tools-core \
+	    dosfstools mtools parted fdisk git ca-certificates
+DEPS = $(sort $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST))
+
+.PHONY: deps deps-list
+deps:
+	@tests/lib/install-packages $(DEPS)
+deps-list:
+	@printf '%s\n' $(DEPS)
+
 # Checks.
 
 PROVE_ENV = P2V_BUILD=$(abspath $(O)) P2V_VERSION=$(VERSION)
@@ -107,8 +158,10 @@ all_scripts = $(wildcard tests/e2e/*.sh)
 check_scripts = $(filter-out tests/e2e/long-%,$(all_scripts))
 
 # One test: `make test-vhdx-header` builds and runs tests/*/test-vhdx-header.c.
-.PHONY: test-%
-test-%: $(if $(wildcard $(PLUGIN_SRC)),$(PLUGIN))
+# Named, not "test-%": that pattern would take tests/*/test-*.d for a test and call make without end.
+TEST_NAMES = $(notdir $(basename $(SRC_TEST)))
+.PHONY: $(TEST_NAMES)
+$(TEST_NAMES): $(if $(wildcard $(PLUGIN_SRC)),$(PLUGIN))
 	@$(MAKE) --no-print-directory $(patsubst %.c,$(O)/%,$(wildcard tests/*/$@.c))
 	$(PROVE_ENV) $(patsubst %.c,$(O)/%,$(wildcard tests/*/$@.c))
 
@@ -145,3 +198,26 @@ lint:
 bench: all
 	@$(PROVE_ENV) tests/bench/run
 
+.PHONY: demo
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@$(PROVE_ENV) tests/lib/demo
+
+.PHONY: clean
+clean:
+	rm -rf $(O)
+
+.PHONY: help
+help:
+	@printf '%s\n' \
+	  'make               build $(O)/bin/p2v, libvhdx.a and the nbdkit plugin' \
+	  'make demo          as root: packages, build, convert a sample server, prove that it boots' \
+	  'make check         as root: packages, build, lints, all tests but the long ones (40 minutes)' \
+	  'make check-fast    unit tests and lints (3 minutes)' \
+	  'make check-all     the long tests too' \
+	  'make test-NAME     one test program, tests/*/test-NAME.c' \
+	  'make bench         comparison with the named peers' \
+	  'make check-format check-layers check-size lint' \
+	  'make man install uninstall clean' \
+	  'make deps          as root: install the Debian packages; deps-list names them' \
+	  'knobs: O=build CC=gcc CFLAGS="-O2 -g" SAN=1 WERROR=0 PREFIX=/usr DESTDIR='
