@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define ZERO_CHUNK_BYTES (1u << 20)
+/* A file system's block and a cluster of most formats; shorter runs of zeros are not worth a request. */
+#define ZERO_RUN_BYTES (64u << 10)
 
 static struct err *check_range(const struct blk *blk, const char *what, uint64_t len_bytes, uint64_t offset)
 {
@@ -130,4 +132,23 @@ bool blk_is_zero(const void *buf, size_t len_bytes)
 		return false;
 	return len_bytes == head_bytes ||
 	       !memcmp(buf, (const uint8_t *)buf + head_bytes, len_bytes - head_bytes);
+}
+
+struct err *blk_pwrite_data(struct blk *blk, const void *buf, size_t len_bytes, uint64_t offset)
+{
+	const uint8_t *bytes = buf;
+	size_t start = 0; /* of the run that is not yet written */
+
+	for (size_t at = 0; at < len_bytes;) {
+		size_t step = ZERO_RUN_BYTES - (offset + at) % ZERO_RUN_BYTES;
+
+		if (step > len_bytes - at)
+			step = len_bytes - at;
+		if (blk_is_zero(bytes + at, step)) {
+			TRY(blk_pwrite(blk, bytes + start, at - start, offset + start, 0));
+			start = at + step;
+		}
+		at += step;
+	}
+	return blk_pwrite(blk, bytes + start, len_bytes - start, offset + start, 0);
 }

@@ -3,7 +3,7 @@
  * A block device as a table of functions.
  *
  * A raw file, a disk, memory, a VHDX, an NBD export and a fault injector are
- * all a struct blk; one conformance suite (tests/base/blk-conformance.h) runs
+ * all a struct blk; one conformance suite (tests/base/lib-blk-conformance.h) runs
  * over every kind.  The contract:
  *
  * - Offsets and lengths are bytes and need no alignment: a device with sectors
@@ -93,6 +93,11 @@ struct err *blk_close(struct blk *blk) ERR_MUST_CHECK;
 struct err *blk_data_extents(struct blk *blk, uint64_t len_bytes, uint64_t offset, struct extents *ret_set)
 	ERR_MUST_CHECK;
 
+/* Writes what is not zero of buf, in runs: for a range that reads as zeros so far and shall take no more
+ * space than it must. */
+struct err *blk_pwrite_data(struct blk *blk, const void *buf, size_t len_bytes, uint64_t offset)
+	ERR_MUST_CHECK;
+
 /* True if the buffer holds zeros alone; runs at memory speed. */
 bool blk_is_zero(const void *buf, size_t len_bytes);
 
@@ -138,8 +143,8 @@ struct err *blk_fault_create(struct blk *inner, const struct blk_fault *faults, 
 			     struct blk **ret_blk) ERR_MUST_CHECK;
 
 /*
- * A device being filled from another, both owned from then on: reads of what is not yet filled come
- * from `source`, writes fill their units first, and blk_fill_range() fills ahead of use.  A unit is
+ * A device being filled from another; both are its own if the call succeeds.  Reads of what is not yet
+ * filled come from `source`, writes fill their units first, and blk_fill_range() fills ahead of use.  A unit is
  * unit_bytes (a power of two, at least target's logical sector); what reads as zeros in the source
  * is not written to the target, which must be all zeros at the start and at least as large.
  */

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tests/base/lib-nbd-server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "p2v/base/mem.h"
+#include "p2v/base/run.h"
+#include "p2v/base/strv.h"
+
+#define START_LIMIT_NS 60000000000ull
+#define STOP_LIMIT_NS 60000000000ull
+
+struct nbd_server {
+	struct child *child;
+	char *socket;
+	char *uri;
+	char *log;
+};
+
+char *test_dir_make(void)
+{
+	const char *parent = getenv("TMPDIR");
+	char *path = xasprintf("%s/p2v-test.XXXXXX", parent ? parent : "/tmp");
+
+	if (!mkdtemp(path)) {
+		perror(path);
+		abort();
+	}
+	return path;
+}
+
+void test_dir_remove(char *path)
+{
+	const char *const argv[] = {"rm", "-rf", path, NULL};
+
+	err_free(run_argv(argv, NULL, NULL));
+	free(path);
+}
+
+char *test_path(const char *dir, const char *name)
+{
+	return xasprintf("%s/%s", dir, name);
+}
+
+char *test_plugin_path(void)
+{
+	const char *build = getenv("P2V_BUILD");
+	char *path = xasprintf("%s/lib/nbdkit-vhdx-plugin.so", build ? build : "build");
+	char *absolute = realpath(path, NULL);
+
+	free(path);
+	return absolute;
+}
+
+/* The sanitizer's runtime must come first in nbdkit too, if the plugin was built with it: its path, as
+ * it is mapped into us. */
+static char *sanitizer_library(void)
+{
+	CLEANUP_FCLOSE FILE *maps = fopen("/proc/self/maps", "re");
+	char line[4096];
+
+	while (maps && fgets(line, sizeof line, maps)) {
+		char *path = strchr(line, '/');
+
+		if (path && strstr(path, "/libasan.so")) {
+			path[strcspn(path, "\n")] = '\0';
+			return xstrdup(path);
+		}
+	}
+	return NULL;
+}
+
+static bool takes_connections(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || strlen(path) >= sizeof address.sun_path)
+		return false;
+	strcpy(address.sun_path, path);
+	return !connect(fd, (struct sockaddr *)&address, sizeof address);
+}
+
+static struct err *wait_for_socket(struct nbd_server *server)
+{
+	uint64_t give_up_ns = run_now_ns() + START_LIMIT_NS;
+
+	while (!takes_connections(server->socket)) {
+		int status = child_wait(server->child, 10000000);
+
+		if (status >= 0) {
+			CLEANUP_FREE char *messages = nbd_server_messages(server);
+
+			return err_failed("nbdkit ended with status %d: %s", status, messages);
+		}
+		if (run_now_ns() > give_up_ns)
+			return err_failed("nbdkit does not take connections");
+	}
+	return NULL;
+}
+
+struct err *nbd_server_start(const char *dir, const char *const *args, struct nbd_server **ret_server)
+{
+	static unsigned serial; /* several servers may share a folder */
+	CLEANUP_STRV struct strv argv = {0};
+	CLEANUP_FREE char *sanitizer = sanitizer_library();
+	CLEANUP_FREE char *preload = sanitizer ? xasprintf("LD_PRELOAD=%s", sanitizer) : NULL;
+	const char *const env[] = {preload, "ASAN_OPTIONS=detect_leaks=0", NULL};
+	struct run_options options = {.env = preload ? env : NULL};
+	struct nbd_server *server = xcalloc(1, sizeof *server);
+	struct err *err;
+
+	server->socket = xasprintf("%s/nbd%u.sock", dir, ++serial);
+	server->uri = xasprintf("nbd+unix:///?socket=%s", server->socket);
+	server->log = xasprintf("%s/nbd%u.log", dir, serial);
+	strv_add(&argv, "nbdkit");
+	strv_add(&argv, "--foreground");
+	strv_add(&argv, "--unix");
+	strv_add(&argv, server->socket);
+	while (*args)
+		strv_add(&argv, *args++);
+	err = child_start((const char *const *)argv.items, server->log, &options, &server->child);
+	if (!err)
+		err = wait_for_socket(server);
+	if (err) {
+		nbd_server_stop(server);
+		return err;
+	}
+	*ret_server = server;
+	return NULL;
+}
+
+const char *nbd_server_uri(const struct nbd_server *server)
+{
+	return server->uri;
+}
+
+char *nbd_server_messages(const struct nbd_server *server)
+{
+	CLEANUP_FCLOSE FILE *file = fopen(server->log, "re");
+	CLEANUP_TEXT struct text text = {0};
+	char buf[4096];
+	size_t got;
+
+	while (file && (got = fread(buf, 1, sizeof buf, file)))
+		text_add(&text, buf, got);
+	return text_take(&text);
+}
+
+void nbd_server_kill(struct nbd_server *server)
+{
+	kill(child_pid(server->child), SIGKILL);
+	nbd_server_stop(server);
+}
+
+void nbd_server_stop(struct nbd_server *server)
+{
+	if (!server)
+		return;
+	child_stop(server->child, STOP_LIMIT_NS);
+	free(server->socket);
+	free(server->uri);
+	free(server->log);
+	free(server);
+}
