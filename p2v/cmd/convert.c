@@ -134,6 +134,7 @@ static struct err *find_signed_loader(struct conversion *c)
 static struct err *make_plan(struct conversion *c)
 {
 	struct inject_context inject = {
+		.guest = c->session.guest,
 		.inspection = &c->session.inspection,
 		.targets = c->options->targets,
 		.scratch_dir = scratch_path(c->temporary),
