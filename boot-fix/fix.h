@@ -21,7 +21,7 @@ struct fix_context {
 };
 
 struct fix {
-	const char *name; /* "fstab": also the author of its changes, as "boot-fix/fstab" */
+	const char *name; /* "boot-fix/fstab": also the author of its changes */
 	const char *summary; /* one line for p2v(1) and the report */
 	bool (*applies)(const struct fix_context *context);
 	struct err *(*plan)(const struct fix_context *context, struct plan *plan);
