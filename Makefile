@@ -138,7 +138,7 @@ DEPS_BUILD = gcc make pkg-config perl libguestfs-dev libxml2-dev libzstd-dev lib
 DEPS_RUN = nbdkit qemu-utils qemu-system-x86 ovmf kmod linux-image-amd64 e2fsprogs xfsprogs lvm2
 DEPS_TEST = mmdebstrap libnbd-bin libvhdi-utils libguestfs-tools libxml2-utils libvirt-clients \
 	    clang clang-format cppcheck shellcheck cpio zstd xz-utils lz4 bzip2 initramfs-tools-core \
-	    dosfstools mtools parted fdisk git ca-certificates
+	    cryptsetup-bin jq dosfstools mtools parted fdisk git ca-certificates
 DEPS = $(sort $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST))
 
 .PHONY: deps deps-list
