@@ -21,6 +21,8 @@
 #ifndef VHDX_FORMAT_H
 #define VHDX_FORMAT_H
 
+#include <stddef.h>
+
 #include "p2v/base/guid.h"
 #include "p2v/base/le.h"
 
@@ -169,6 +171,7 @@ _Static_assert(sizeof(struct vhdx_disk_log_data_sector) == VHDX_LOG_SECTOR_BYTES
 /* [2.6.1] The metadata region begins with a table of 64 KiB; items lie anywhere behind it. */
 #define VHDX_METADATA_TABLE_BYTES (64 * VHDX_KIB)
 #define VHDX_METADATA_MAX_ENTRIES 2047
+#define VHDX_METADATA_MAX_USER_ENTRIES 1024
 #define VHDX_METADATA_MAX_ITEM_BYTES VHDX_MIB
 struct vhdx_disk_metadata_header {
 	le64 signature; /* VHDX_METADATA_SIGNATURE */
@@ -233,5 +236,12 @@ struct vhdx_disk_locator_entry {
 	le16 value_length;
 };
 _Static_assert(sizeof(struct vhdx_disk_locator_entry) == 12, "[2.6.2.6.2]");
+
+/* CRC-32C of a structure, its checksum field taken as zero; bytes is at least 8. */
+uint32_t vhdx_checksum(const void *structure, size_t bytes);
+
+/* Sets the checksum field; tells whether it is right. */
+void vhdx_checksum_set(void *structure, size_t bytes);
+bool vhdx_checksum_is_right(const void *structure, size_t bytes);
 
 #endif

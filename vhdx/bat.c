@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Every entry is judged when its page is read, so that what is in memory can be
+ * trusted: no offset in it leads outside the file or into another structure.
+ * (That two blocks do not share space is what checking is for.)  Sector bitmap
+ * entries of a file without parent are not looked at: they mean nothing, and
+ * QEMU before 7.2.2 wrote garbage there.
+ */
+#include "vhdx/bat.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define LOAD_PAGES 256u /* read at once at most */
+
+static bool bit_get(const uint64_t *bits, uint64_t i)
+{
+	return bits[i / 64] >> i % 64 & 1;
+}
+
+static void bit_set(uint64_t *bits, uint64_t i, bool value)
+{
+	if (value)
+		bits[i / 64] |= 1ull << i % 64;
+	else
+		bits[i / 64] &= ~(1ull << i % 64);
+}
+
+struct err *vhdx_bat_init(struct vhdx_bat *bat, const struct vhdx_bat_limits *limits, unsigned flags)
+{
+	uint64_t words;
+
+	*bat = (struct vhdx_bat){
+		.limits = *limits,
+		.file_offset = limits->regions->bat.file_offset,
+		.page_count = (limits->geometry->bat_entry_count + VHDX_BAT_PAGE_ENTRIES - 1) /
+			      VHDX_BAT_PAGE_ENTRIES,
+	};
+	words = (bat->page_count + 63) / 64;
+	/* Memory from calloc() of this size is not there before it is touched. */
+	bat->entries = calloc(bat->page_count, VHDX_BAT_PAGE_BYTES);
+	bat->loaded = calloc(words, sizeof *bat->loaded);
+	bat->dirty = calloc(words, sizeof *bat->dirty);
+	if (!bat->entries || !bat->loaded || !bat->dirty) {
+		vhdx_bat_deinit(bat);
+		return err_nomem();
+	}
+	if (flags & VHDX_BAT_NEW)
+		memset(bat->loaded, 0xff, words * sizeof *bat->loaded);
+	return NULL;
+}
+
+void vhdx_bat_deinit(struct vhdx_bat *bat)
+{
+	free(bat->entries);
+	free(bat->loaded);
+	free(bat->dirty);
+	*bat = (struct vhdx_bat){0};
+}
+
+bool vhdx_state_has_space(enum vhdx_block_state state)
+{
+	return state == VHDX_BLOCK_FULLY_PRESENT || state == VHDX_BLOCK_PARTIALLY_PRESENT;
+}
+
+static bool overlaps(uint64_t start, uint64_t end, uint64_t other_start, uint64_t other_bytes)
+{
+	return other_bytes && start < other_start + other_bytes && other_start < end;
+}
+
+static enum vhdx_entry_status check_place(const struct vhdx_bat_limits *limits, uint64_t start,
+					  uint64_t bytes)
+{
+	uint64_t end;
+
+	if (start < VHDX_MIB)
+		return VHDX_ENTRY_IN_HEADER;
+	if (__builtin_add_overflow(start, bytes, &end) || end > limits->file_bytes)
+		return VHDX_ENTRY_PAST_END;
+	if (overlaps(start, end, limits->log_offset, limits->log_length))
+		return VHDX_ENTRY_IN_LOG;
+	for (size_t i = 0; i < limits->regions->count; i++) {
+		const struct vhdx_region *region = &limits->regions->items[i];
+
+		/* An unknown region that does not fit the file protects nothing. */
+		if (region->file_offset <= limits->file_bytes &&
+		    overlaps(start, end, region->file_offset, region->length_bytes))
+			return VHDX_ENTRY_IN_REGION;
+	}
+	return VHDX_ENTRY_OK;
+}
+
+enum vhdx_entry_status vhdx_entry_check(const struct vhdx_bat_limits *limits, uint64_t bat_index,
+					uint64_t entry)
+{
+	const struct vhdx_geometry *geometry = limits->geometry;
+	uint64_t state = entry & VHDX_BAT_STATE_MASK, start = entry & VHDX_BAT_OFFSET_MASK, block;
+
+	if (!vhdx_geometry_block_at(geometry, bat_index, &block)) {
+		if (state == VHDX_BITMAP_NOT_PRESENT)
+			return VHDX_ENTRY_OK;
+		if (!geometry->has_parent)
+			return VHDX_ENTRY_NEEDS_PARENT;
+		if (state != VHDX_BITMAP_PRESENT)
+			return VHDX_ENTRY_RESERVED_STATE;
+		return check_place(limits, start, VHDX_BITMAP_BLOCK_BYTES);
+	}
+	switch (state) {
+	case VHDX_BLOCK_NOT_PRESENT:
+	case VHDX_BLOCK_UNDEFINED:
+	case VHDX_BLOCK_ZERO:
+	case VHDX_BLOCK_UNMAPPED:
+		return VHDX_ENTRY_OK;
+	case VHDX_BLOCK_PARTIALLY_PRESENT:
+		if (!geometry->has_parent)
+			return VHDX_ENTRY_NEEDS_PARENT;
+		return check_place(limits, start, geometry->block_bytes);
+	case VHDX_BLOCK_FULLY_PRESENT:
+		return check_place(limits, start, geometry->block_bytes);
+	default:
+		return VHDX_ENTRY_RESERVED_STATE;
+	}
+}
+
+const char *vhdx_entry_status_text(enum vhdx_entry_status status)
+{
+	static const char *const texts[] = {
+		[VHDX_ENTRY_OK] = "is fine",
+		[VHDX_ENTRY_RESERVED_STATE] = "has a state that does not exist",
+		[VHDX_ENTRY_NEEDS_PARENT] = "makes sense only in a differencing file",
+		[VHDX_ENTRY_IN_HEADER] = "points into the header section",
+		[VHDX_ENTRY_IN_REGION] = "points into a region",
+		[VHDX_ENTRY_IN_LOG] = "points into the log",
+		[VHDX_ENTRY_PAST_END] = "points behind the end of the file, which may be truncated",
+	};
+
+	return texts[status];
+}
+
+/* Reads pages [first, first + count), none of which is loaded. */
+static struct err *load_pages(struct vhdx_bat *bat, struct blk *file, uint64_t first, uint64_t count)
+{
+	uint64_t from = first * VHDX_BAT_PAGE_ENTRIES, to = (first + count) * VHDX_BAT_PAGE_ENTRIES;
+
+	TRY(blk_pread(file, bat->entries + from, count * VHDX_BAT_PAGE_BYTES,
+		      bat->file_offset + first * VHDX_BAT_PAGE_BYTES));
+	if (to > bat->limits.geometry->bat_entry_count)
+		to = bat->limits.geometry->bat_entry_count;
+	for (uint64_t i = from; i < to; i++) {
+		uint64_t entry = le64_get(bat->entries[i]), block;
+		enum vhdx_entry_status status;
+
+		if (!entry || !vhdx_geometry_block_at(bat->limits.geometry, i, &block))
+			continue;
+		status = vhdx_entry_check(&bat->limits, i, entry);
+		if (status != VHDX_ENTRY_OK)
+			return err_advise(err_failed("%s: BAT entry %" PRIu64 " of block %" PRIu64 " %s",
+						     file->name, i, block, vhdx_entry_status_text(status)),
+					  "the file is damaged: copy it again from where it came from; "
+					  "'p2v vhdx check' lists all that is wrong");
+	}
+	for (uint64_t page = first; page < first + count; page++)
+		bit_set(bat->loaded, page, true);
+	return NULL;
+}
+
+/* Loads what is missing of [first, last]. */
+static struct err *load(struct vhdx_bat *bat, struct blk *file, uint64_t first, uint64_t last)
+{
+	while (first <= last) {
+		uint64_t count = 0;
+
+		if (bit_get(bat->loaded, first)) {
+			first++;
+			continue;
+		}
+		while (first + count <= last && count < LOAD_PAGES && !bit_get(bat->loaded, first + count))
+			count++;
+		TRY(load_pages(bat, file, first, count));
+		first += count;
+	}
+	return NULL;
+}
+
+struct err *vhdx_bat_load_all(struct vhdx_bat *bat, struct blk *file)
+{
+	return load(bat, file, 0, bat->page_count - 1);
+}
+
+static uint64_t entry_of(const struct vhdx_bat *bat, uint64_t block)
+{
+	return le64_get(bat->entries[vhdx_geometry_bat_index(bat->limits.geometry, block)]);
+}
+
+struct err *vhdx_bat_get(struct vhdx_bat *bat, struct blk *file, uint64_t block, uint64_t max_count,
+			 struct vhdx_run *ret_run)
+{
+	const struct vhdx_geometry *geometry = bat->limits.geometry;
+	uint64_t page = vhdx_geometry_bat_index(geometry, block) / VHDX_BAT_PAGE_ENTRIES;
+	struct vhdx_run run = {.count = 1};
+	uint64_t entry;
+
+	if (!bit_get(bat->loaded, page))
+		TRY(load(bat, file, page, page));
+	entry = entry_of(bat, block);
+	run.state = (enum vhdx_block_state)(entry & VHDX_BAT_STATE_MASK);
+	if (vhdx_state_has_space(run.state))
+		run.file_offset = entry & VHDX_BAT_OFFSET_MASK;
+	for (; run.count < max_count && block + run.count < geometry->block_count; run.count++) {
+		page = vhdx_geometry_bat_index(geometry, block + run.count) / VHDX_BAT_PAGE_ENTRIES;
+		if (!bit_get(bat->loaded, page))
+			TRY(load(bat, file, page, page));
+		entry = entry_of(bat, block + run.count);
+		if ((entry & VHDX_BAT_STATE_MASK) != (uint64_t)run.state)
+			break;
+		if (run.file_offset &&
+		    (entry & VHDX_BAT_OFFSET_MASK) != run.file_offset + (run.count << geometry->block_shift))
+			break;
+	}
+	*ret_run = run;
+	return NULL;
+}
+
+void vhdx_bat_set(struct vhdx_bat *bat, uint64_t block, enum vhdx_block_state state, uint64_t file_offset)
+{
+	uint64_t i = vhdx_geometry_bat_index(bat->limits.geometry, block);
+
+	bat->entries[i] = le64_make(file_offset | (uint64_t)state);
+	vhdx_bat_set_dirty(bat, i / VHDX_BAT_PAGE_ENTRIES, true);
+}
+
+uint64_t vhdx_bat_next_dirty(const struct vhdx_bat *bat, uint64_t page)
+{
+	while (page < bat->page_count) {
+		uint64_t bits = bat->dirty[page / 64] >> page % 64;
+
+		if (bits)
+			return page + (uint64_t)__builtin_ctzll(bits);
+		page = (page / 64 + 1) * 64;
+	}
+	return bat->page_count;
+}
+
+void vhdx_bat_set_dirty(struct vhdx_bat *bat, uint64_t page, bool dirty)
+{
+	if (bit_get(bat->dirty, page) != dirty)
+		bat->dirty_count += dirty ? 1 : -1;
+	bit_set(bat->dirty, page, dirty);
+}
+
+const le64 *vhdx_bat_page(const struct vhdx_bat *bat, uint64_t page)
+{
+	return bat->entries + page * VHDX_BAT_PAGE_ENTRIES;
+}

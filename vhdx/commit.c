@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Making the map durable: flush, finish, close.
+ *
+ * A flush takes a copy of the BAT pages that changed, then
+ *	1. flushes the file: all data written so far, and its length, are durable;
+ *	2. writes the pages to the log as one entry, and flushes;
+ *	3. writes them in place, which the next flush makes durable.
+ * A file under construction skips the log: pages are written in place and
+ * flushed.  Its readers are we alone, and an entry, 8 aligned bytes, is either old
+ * or new after a power cut, both of which are true.
+ *
+ * Space given up is released after the pages that say so are durable.
+ */
+#include <string.h>
+
+#include "vhdx/device.h"
+
+#define IN_PLACE_PAGES 4096u /* 16 MiB: the map of 4 TiB in blocks of 2 MiB */
+
+struct batch {
+	uint64_t *pages; /* numbers, ascending */
+	uint8_t *data;
+	size_t count, capacity;
+};
+
+static void batch_deinit(struct batch *batch)
+{
+	free(batch->pages);
+	free(batch->data);
+}
+
+static struct err *batch_init(struct batch *batch, size_t capacity)
+{
+	batch->capacity = capacity;
+	batch->pages = calloc(capacity, sizeof *batch->pages);
+	batch->data = malloc(capacity * VHDX_BAT_PAGE_BYTES);
+	return batch->pages && batch->data ? NULL : err_nomem();
+}
+
+/* Copies dirty pages from *next on; they count as clean then. */
+static void batch_fill(struct vhdx *vhdx, struct batch *batch, uint64_t *next)
+{
+	LOCKED(&vhdx->map_lock);
+
+	batch->count = 0;
+	while (batch->count < batch->capacity) {
+		uint64_t page = vhdx_bat_next_dirty(&vhdx->bat, *next);
+
+		*next = page;
+		if (page == vhdx->bat.page_count)
+			return;
+		memcpy(batch->data + batch->count * VHDX_BAT_PAGE_BYTES, vhdx_bat_page(&vhdx->bat, page),
+		       VHDX_BAT_PAGE_BYTES);
+		batch->pages[batch->count++] = page;
+		vhdx_bat_set_dirty(&vhdx->bat, page, false);
+		*next = page + 1;
+	}
+}
+
+/* What could not be written is dirty again. */
+static void batch_undo(struct vhdx *vhdx, const struct batch *batch)
+{
+	LOCKED(&vhdx->map_lock);
+
+	for (size_t i = 0; i < batch->count; i++)
+		vhdx_bat_set_dirty(&vhdx->bat, batch->pages[i], true);
+}
+
+static uint64_t page_offset(const struct vhdx *vhdx, uint64_t page)
+{
+	return vhdx->bat.file_offset + page * VHDX_BAT_PAGE_BYTES;
+}
+
+/* Pages that follow one another are one write. */
+static struct err *write_in_place(struct vhdx *vhdx, const struct batch *batch)
+{
+	for (size_t i = 0, count; i < batch->count; i += count) {
+		for (count = 1; i + count < batch->count; count++)
+			if (batch->pages[i + count] != batch->pages[i] + count)
+				break;
+		TRY(blk_pwrite(vhdx->file, batch->data + i * VHDX_BAT_PAGE_BYTES, count * VHDX_BAT_PAGE_BYTES,
+			       page_offset(vhdx, batch->pages[i]), 0));
+	}
+	return NULL;
+}
+
+static struct err *write_log(struct vhdx *vhdx, const struct batch *batch)
+{
+	struct vhdx_log_page pages[VHDX_LOG_MAX_PAGES];
+
+	for (size_t i = 0; i < batch->count; i++)
+		pages[i] = (struct vhdx_log_page){page_offset(vhdx, batch->pages[i]),
+						  batch->data + i * VHDX_BAT_PAGE_BYTES};
+	return vhdx_log_append(vhdx->file, &vhdx->commit.log, &vhdx->headers, pages, batch->count);
+}
+
+/* Steps 1 to 3 of the opening comment for one batch. */
+static struct err *write_batch(struct vhdx *vhdx, const struct batch *batch)
+{
+	TRY(blk_flush(vhdx->file));
+	if (!vhdx->metadata.is_incomplete)
+		TRY(write_log(vhdx, batch));
+	TRY(write_in_place(vhdx, batch));
+	return vhdx->metadata.is_incomplete ? blk_flush(vhdx->file) : NULL;
+}
+
+static struct err *write_dirty_pages(struct vhdx *vhdx)
+{
+	__attribute__((cleanup(batch_deinit))) struct batch batch = {0};
+	size_t capacity = vhdx->metadata.is_incomplete ? IN_PLACE_PAGES : VHDX_LOG_MAX_PAGES;
+	uint64_t next = 0, dirty_count;
+
+	pthread_mutex_lock(&vhdx->map_lock);
+	dirty_count = vhdx->bat.dirty_count;
+	pthread_mutex_unlock(&vhdx->map_lock);
+	if (!dirty_count)
+		return blk_flush(vhdx->file);
+	TRY(batch_init(&batch, dirty_count < capacity ? dirty_count : capacity));
+	for (batch_fill(vhdx, &batch, &next); batch.count; batch_fill(vhdx, &batch, &next)) {
+		struct err *err = write_batch(vhdx, &batch);
+
+		if (err) {
+			batch_undo(vhdx, &batch);
+			return err;
+		}
+	}
+	return NULL;
+}
+
+/* Gives the file system its space back; then blocks may be put there. */
+static struct err *release_space(struct vhdx *vhdx, struct vhdx_offsets *given)
+{
+	struct err *err = NULL;
+
+	for (size_t i = 0; i < given->count && !err; i++)
+		err = blk_discard(vhdx->file, vhdx->metadata.geometry.block_bytes, given->items[i]);
+	pthread_mutex_lock(&vhdx->map_lock);
+	err = err_first(err, vhdx_offsets_move(&vhdx->space.unused, given));
+	pthread_mutex_unlock(&vhdx->map_lock);
+	return err;
+}
+
+static struct err *commit(struct vhdx *vhdx)
+{
+	struct vhdx_offsets given;
+	struct err *err;
+
+	if (vhdx->commit.failed)
+		return err_failed("%s: writing it out has failed before; what was written since is in doubt",
+				  vhdx->blk.name);
+	pthread_mutex_lock(&vhdx->map_lock);
+	given = vhdx->space.pending;
+	vhdx->space.pending = (struct vhdx_offsets){0};
+	pthread_mutex_unlock(&vhdx->map_lock);
+	err = write_dirty_pages(vhdx);
+	if (err) {
+		/* After a failed flush nobody can tell what reached the disk: the kernel may have
+		 * dropped it and report success next time. */
+		vhdx->commit.failed = true;
+		pthread_mutex_lock(&vhdx->map_lock);
+		err = err_first(err, vhdx_offsets_move(&vhdx->space.pending, &given));
+		pthread_mutex_unlock(&vhdx->map_lock);
+	} else {
+		err = release_space(vhdx, &given);
+	}
+	free(given.items);
+	return err;
+}
+
+struct err *vhdx_op_flush(struct blk *blk)
+{
+	struct vhdx *vhdx = vhdx_of(blk);
+	LOCKED(&vhdx->commit.lock);
+
+	return commit(vhdx);
+}
+
+static struct err *begin_changes_locked(struct vhdx *vhdx)
+{
+	struct vhdx_header header = vhdx->headers.current;
+	uint64_t end = (vhdx->file->size_bytes + VHDX_MIB - 1) / VHDX_MIB * VHDX_MIB;
+
+	if (atomic_load(&vhdx->commit.begun))
+		return NULL;
+	TRY(guid_make(&header.file_write_guid));
+	TRY(guid_make(&header.data_write_guid));
+	TRY(vhdx_headers_update(vhdx->file, &vhdx->headers, &header));
+	TRY(blk_resize(vhdx->file, end));
+	pthread_mutex_lock(&vhdx->map_lock);
+	vhdx->space.end = end;
+	pthread_mutex_unlock(&vhdx->map_lock);
+	atomic_store(&vhdx->commit.begun, true);
+	return NULL;
+}
+
+struct err *vhdx_begin_changes(struct vhdx *vhdx)
+{
+	if (atomic_load(&vhdx->commit.begun))
+		return NULL;
+	LOCKED(&vhdx->commit.lock);
+
+	return begin_changes_locked(vhdx);
+}
+
+/* Takes the marker out of the metadata table: the pages that change are one log entry. */
+static struct err *remove_marker(struct vhdx *vhdx)
+{
+	enum { PAGES = VHDX_METADATA_TABLE_BYTES / VHDX_LOG_SECTOR_BYTES };
+	uint64_t at = vhdx->regions.metadata.file_offset;
+	CLEANUP_FREE uint8_t *old = malloc(2 * VHDX_METADATA_TABLE_BYTES);
+	struct vhdx_log_page pages[PAGES];
+	size_t count = 0;
+	uint8_t *new;
+
+	if (!old)
+		return err_nomem();
+	new = old + VHDX_METADATA_TABLE_BYTES;
+	TRY(blk_pread(vhdx->file, old, VHDX_METADATA_TABLE_BYTES, at));
+	memcpy(new, old, VHDX_METADATA_TABLE_BYTES);
+	vhdx_metadata_table_complete(new);
+	for (size_t i = 0; i < PAGES; i++) {
+		size_t start = i * VHDX_LOG_SECTOR_BYTES;
+
+		if (memcmp(old + start, new + start, VHDX_LOG_SECTOR_BYTES))
+			pages[count++] = (struct vhdx_log_page){at + start, new + start};
+	}
+	if (count)
+		TRY(vhdx_log_append(vhdx->file, &vhdx->commit.log, &vhdx->headers, pages, count));
+	for (size_t i = 0; i < count; i++)
+		TRY(blk_pwrite(vhdx->file, pages[i].data, VHDX_LOG_SECTOR_BYTES, pages[i].file_offset, 0));
+	return NULL;
+}
+
+static struct err *finish_locked(struct vhdx *vhdx)
+{
+	if (!atomic_load(&vhdx->commit.begun) && !vhdx->metadata.is_incomplete &&
+	    vhdx->file->size_bytes % VHDX_MIB == 0)
+		return NULL; /* complete, and not touched */
+	TRY(begin_changes_locked(vhdx));
+	TRY(commit(vhdx));
+	if (vhdx->metadata.is_incomplete)
+		TRY(remove_marker(vhdx));
+	if (!guid_is_zero(&vhdx->headers.current.log_guid))
+		TRY(vhdx_log_empty(vhdx->file, &vhdx->commit.log, &vhdx->headers));
+	vhdx->metadata.is_incomplete = false;
+	return NULL;
+}
+
+struct err *vhdx_finish(struct blk *blk)
+{
+	struct vhdx *vhdx = vhdx_of(blk);
+
+	if (!vhdx)
+		return err_failed("%s: is open as %s, not as VHDX", blk->name, blk->ops->kind);
+	if (blk->flags & BLK_READ_ONLY)
+		return err_refused("%s: cannot be finished: opened read-only", blk->name);
+	LOCKED(&vhdx->commit.lock);
+
+	return finish_locked(vhdx);
+}
+
+struct err *vhdx_op_close(struct blk *blk)
+{
+	struct vhdx *vhdx = vhdx_of(blk);
+	struct blk *file = vhdx->file;
+	struct err *err = NULL;
+
+	if (atomic_load(&vhdx->commit.begun) && !vhdx->commit.failed) {
+		err = commit(vhdx);
+		if (!err && !guid_is_zero(&vhdx->headers.current.log_guid))
+			err = vhdx_log_empty(file, &vhdx->commit.log, &vhdx->headers);
+	}
+	vhdx_device_destroy(vhdx);
+	return err_first(err, blk_close(file));
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Making a new file.  Its layout is Windows' own: log at 1 MiB, metadata at
+ * 2 MiB, BAT at 3 MiB, then payload.
+ *
+ * At no moment can it be taken for a complete one: the regions, with the
+ * incomplete marker in the metadata, are durable before the signature is written
+ * that makes it a VHDX.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vhdx/device.h"
+
+#define LOG_OFFSET (1 * VHDX_MIB)
+#define LOG_BYTES VHDX_MIB
+#define METADATA_OFFSET (2 * VHDX_MIB)
+#define METADATA_BYTES VHDX_MIB
+#define BAT_OFFSET (3 * VHDX_MIB)
+
+#define CREATOR "p2v"
+
+static struct err *take_options(const char *name, const struct vhdx_create_options *options,
+				struct vhdx_metadata *ret_metadata)
+{
+	struct vhdx_geometry geometry = {
+		.size_bytes = options->size_bytes,
+		.block_bytes = options->block_bytes ? options->block_bytes : VHDX_DEFAULT_BLOCK_BYTES,
+		.logical_sector_bytes = options->logical_sector_bytes ? options->logical_sector_bytes : 512,
+		.physical_sector_bytes =
+			options->physical_sector_bytes ? options->physical_sector_bytes : 4096,
+	};
+	enum vhdx_geometry_status status = vhdx_geometry_derive(&geometry);
+
+	if (status != VHDX_GEOMETRY_OK)
+		return err_advise(
+			err_refused("%s: cannot be made: %s", name, vhdx_geometry_status_text(status)),
+			"choose other sizes");
+	*ret_metadata = (struct vhdx_metadata){
+		.geometry = geometry,
+		.is_fixed = options->flags & VHDX_FIXED,
+		.is_incomplete = true,
+	};
+	return guid_make(&ret_metadata->disk_id);
+}
+
+static struct err *make_regions(const struct vhdx_geometry *geometry, struct vhdx_regions *ret_regions)
+{
+	uint64_t bat_bytes = geometry->bat_entry_count * VHDX_BAT_ENTRY_BYTES;
+
+	ret_regions->bat = (struct vhdx_region){
+		.guid = VHDX_REGION_BAT,
+		.file_offset = BAT_OFFSET,
+		.length_bytes = (uint32_t)((bat_bytes + VHDX_MIB - 1) / VHDX_MIB * VHDX_MIB),
+		.required = true,
+	};
+	ret_regions->metadata = (struct vhdx_region){
+		.guid = VHDX_REGION_METADATA,
+		.file_offset = METADATA_OFFSET,
+		.length_bytes = METADATA_BYTES,
+		.required = true,
+	};
+	ret_regions->items = calloc(2, sizeof *ret_regions->items);
+	if (!ret_regions->items)
+		return err_nomem();
+	ret_regions->count = 2;
+	ret_regions->items[0] = ret_regions->bat;
+	ret_regions->items[1] = ret_regions->metadata;
+	return NULL;
+}
+
+static struct err *write_regions(struct vhdx *vhdx)
+{
+	CLEANUP_FREE uint8_t *buf = malloc(VHDX_METADATA_NEW_BYTES);
+
+	_Static_assert(VHDX_METADATA_NEW_BYTES >= VHDX_REGION_TABLE_BYTES, "one buffer for both");
+	if (!buf)
+		return err_nomem();
+	vhdx_metadata_encode(&vhdx->metadata, buf);
+	TRY(blk_pwrite(vhdx->file, buf, VHDX_METADATA_NEW_BYTES, METADATA_OFFSET, 0));
+	vhdx_region_table_encode(vhdx->regions.items, vhdx->regions.count, buf);
+	TRY(blk_pwrite(vhdx->file, buf, VHDX_REGION_TABLE_BYTES, VHDX_REGION_TABLE_1_OFFSET, 0));
+	TRY(blk_pwrite(vhdx->file, buf, VHDX_REGION_TABLE_BYTES, VHDX_REGION_TABLE_2_OFFSET, 0));
+	return blk_flush(vhdx->file);
+}
+
+static struct err *write_identifier(struct blk *file)
+{
+	static const char creator[] = CREATOR;
+	struct vhdx_disk_file_identifier disk = {.signature = le64_make(VHDX_FILE_SIGNATURE)};
+
+	_Static_assert(sizeof creator - 1 <= VHDX_CREATOR_UNITS, "the creator fits");
+	for (size_t i = 0; i < sizeof creator - 1; i++)
+		disk.creator[i] = le16_make((uint8_t)creator[i]);
+	return blk_pwrite(file, &disk, sizeof disk, VHDX_FILE_IDENTIFIER_OFFSET, 0);
+}
+
+/* Both slots, with numbers 1 and 2. */
+static struct err *write_headers(struct vhdx *vhdx)
+{
+	struct vhdx_header header = {
+		.version = VHDX_VERSION,
+		.log_version = VHDX_LOG_VERSION,
+		.log_offset = LOG_OFFSET,
+		.log_length = LOG_BYTES,
+	};
+
+	TRY(guid_make(&header.file_write_guid));
+	TRY(guid_make(&header.data_write_guid));
+	vhdx->headers.slot = 1;
+	TRY(vhdx_headers_update(vhdx->file, &vhdx->headers, &header));
+	return vhdx_headers_update(vhdx->file, &vhdx->headers, &header);
+}
+
+/* A fixed file has all its blocks, one after the other. */
+static struct err *allocate_all(struct vhdx *vhdx)
+{
+	const struct vhdx_geometry *geometry = &vhdx->metadata.geometry;
+	uint64_t count = geometry->block_count, offset;
+
+	TRY(vhdx_space_take(&vhdx->space, vhdx->file, geometry->block_bytes, &count, &offset));
+	for (uint64_t i = 0; i < count; i++)
+		vhdx_bat_set(&vhdx->bat, i, VHDX_BLOCK_FULLY_PRESENT, offset + (i << geometry->block_shift));
+	return blk_flush(&vhdx->blk);
+}
+
+static struct err *create_device(struct blk *file, const struct vhdx_create_options *options,
+				 const struct log *log, struct vhdx **ret_vhdx)
+{
+	CLEANUP_VHDX_DEVICE struct vhdx *vhdx = NULL;
+
+	if (file->size_bytes)
+		return err_refused("%s: is not empty", file->name);
+	TRY(vhdx_device_create(file, log, &vhdx));
+	TRY(take_options(file->name, options, &vhdx->metadata));
+	TRY(make_regions(&vhdx->metadata.geometry, &vhdx->regions));
+	TRY(blk_resize(file, BAT_OFFSET + (uint64_t)vhdx->regions.bat.length_bytes));
+	TRY(write_regions(vhdx));
+	TRY(write_headers(vhdx));
+	TRY(write_identifier(file));
+	TRY(blk_flush(file));
+	atomic_store(&vhdx->commit.begun, true);
+	vhdx->space.gaps_known = true;
+	TRY(vhdx_device_start(vhdx, BLK_FAST_ZERO, VHDX_BAT_NEW));
+	if (vhdx->metadata.is_fixed)
+		TRY(allocate_all(vhdx));
+	*ret_vhdx = take_ptr(vhdx);
+	return NULL;
+}
+
+struct err *vhdx_create_on(struct blk *file, const struct vhdx_create_options *options, const struct log *log,
+			   struct blk **ret_blk)
+{
+	struct vhdx *vhdx;
+
+	TRY(create_device(file, options, log, &vhdx));
+	*ret_blk = &vhdx->blk;
+	return NULL;
+}
+
+struct err *vhdx_create(const char *path, const struct vhdx_create_options *options, const struct log *log,
+			struct blk **ret_blk)
+{
+	struct blk *file;
+	struct err *err;
+
+	TRY(blk_file_open(path, BLK_FILE_WRITE | BLK_FILE_CREATE, 0, &file));
+	err = vhdx_create_on(file, options, log, ret_blk);
+	if (err) {
+		err_free(blk_close(file)); /* not every system removes what is open */
+		remove(path);
+	}
+	return err;
+}

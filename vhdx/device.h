@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The open VHDX, as its parts see it.  Nobody outside this folder includes this.
+ *
+ * Locks, in the order in which they may be taken:
+ *	ranges        a request holds its byte range from start to end, I/O included
+ *	commit.lock   one at a time makes the map durable, or changes header and log
+ *	map_lock      BAT and space in memory; held for moments, never for data I/O
+ */
+#ifndef VHDX_DEVICE_H
+#define VHDX_DEVICE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "vhdx/bat.h"
+#include "vhdx/log-write.h"
+#include "vhdx/metadata.h"
+#include "vhdx/range-lock.h"
+#include "vhdx/replay.h"
+#include "vhdx/space.h"
+#include "vhdx/vhdx.h"
+
+struct vhdx_commit {
+	pthread_mutex_t lock;
+	atomic_bool begun; /* the headers say that this opening changes the file */
+	bool failed; /* a flush failed: what is on disk is unknown from then on */
+	struct vhdx_log_writer log;
+};
+
+/* How the log was found; for vhdx_get_info(). */
+struct vhdx_log_found {
+	struct guid guid;
+	uint64_t replayed_entries;
+};
+
+struct vhdx {
+	struct blk blk;
+	struct blk *file; /* owned */
+	struct blk *replayed; /* owned; the file with its log applied in memory, else NULL */
+	struct blk *io; /* what is read: replayed, or file */
+	const struct log *log;
+	struct vhdx_headers headers;
+	struct vhdx_log_found log_found;
+	struct vhdx_regions regions;
+	struct vhdx_metadata metadata;
+	struct vhdx_range_lock ranges;
+	struct vhdx_commit commit;
+	pthread_mutex_t map_lock;
+	struct vhdx_bat bat;
+	struct vhdx_space space;
+};
+
+/* NULL if blk is another kind of device. */
+struct vhdx *vhdx_of(struct blk *blk);
+
+/* A device without content yet.  Closing it closes the file, destroying it does not. */
+struct err *vhdx_device_create(struct blk *file, const struct log *log, struct vhdx **ret_vhdx)
+	ERR_MUST_CHECK;
+void vhdx_device_destroy(struct vhdx *vhdx);
+DEFINE_CLEANUP(vhdx_device, struct vhdx *, vhdx_device_destroy)
+#define CLEANUP_VHDX_DEVICE CLEANUP(cleanup_vhdx_device)
+
+/* Headers, regions and metadata are set: sets up the map and the device's public face.  flags: VHDX_BAT_NEW.
+ */
+struct err *vhdx_device_start(struct vhdx *vhdx, unsigned blk_flags, unsigned bat_flags) ERR_MUST_CHECK;
+
+/* One run of blocks, under map_lock. */
+struct err *vhdx_lookup(struct vhdx *vhdx, uint64_t block, uint64_t max_count, struct vhdx_run *ret_run)
+	ERR_MUST_CHECK;
+
+/* Operations of struct blk_ops, by file. */
+struct err *vhdx_op_pread(struct blk *blk, void *buf, size_t len_bytes, uint64_t offset) ERR_MUST_CHECK;
+struct err *vhdx_op_extents(struct blk *blk, uint64_t len_bytes, uint64_t offset, blk_extent_fn fn, void *arg)
+	ERR_MUST_CHECK;
+struct err *vhdx_op_pwrite(struct blk *blk, const void *buf, size_t len_bytes, uint64_t offset,
+			   unsigned flags) ERR_MUST_CHECK;
+struct err *vhdx_op_zero(struct blk *blk, uint64_t len_bytes, uint64_t offset, unsigned flags) ERR_MUST_CHECK;
+struct err *vhdx_op_discard(struct blk *blk, uint64_t len_bytes, uint64_t offset) ERR_MUST_CHECK;
+struct err *vhdx_op_flush(struct blk *blk) ERR_MUST_CHECK;
+struct err *vhdx_op_close(struct blk *blk) ERR_MUST_CHECK;
+
+/* Before anything changes: new GUIDs in the header, once for each opening ([MS-VHDX] 2.2.2). */
+struct err *vhdx_begin_changes(struct vhdx *vhdx) ERR_MUST_CHECK;
+
+#endif

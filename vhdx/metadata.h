@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The metadata region: what the disk is, in a table of named items ([MS-VHDX] 2.6). */
+#ifndef VHDX_METADATA_H
+#define VHDX_METADATA_H
+
+#include "p2v/base/blk.h"
+#include "vhdx/findings.h"
+#include "vhdx/format.h"
+#include "vhdx/geometry.h"
+#include "vhdx/region.h"
+
+struct vhdx_item {
+	struct guid guid;
+	uint32_t offset; /* in the region; 0 if empty */
+	uint32_t length_bytes;
+	uint32_t flags; /* VHDX_METADATA_IS_* */
+};
+
+struct vhdx_metadata {
+	struct vhdx_item *items; /* as in the table, unknown ones too */
+	size_t count;
+	struct vhdx_geometry geometry;
+	struct guid disk_id;
+	bool is_fixed;
+	bool is_incomplete;
+};
+
+void vhdx_metadata_deinit(struct vhdx_metadata *metadata);
+
+/* "file parameters", …; NULL: unknown to us. */
+const char *vhdx_item_name(const struct vhdx_item *item);
+
+/* The item of the system with this GUID; NULL if there is none. */
+const struct vhdx_item *vhdx_metadata_find(const struct vhdx_metadata *metadata, const struct guid *guid);
+
+/*
+ * Reads and judges the table and every known item.  ret_metadata, zero-initialised,
+ * gets the items as far as they can be read; without a fatal finding all of it is
+ * set.  An incomplete file and one with a parent are no findings.
+ */
+struct err *vhdx_metadata_read(struct blk *file, const struct vhdx_region *region, struct findings *findings,
+			       struct vhdx_metadata *ret_metadata) ERR_MUST_CHECK;
+
+/* What a new file's metadata says; geometry is derived already. */
+#define VHDX_METADATA_NEW_BYTES (VHDX_METADATA_TABLE_BYTES + 4096)
+/* Fills the start of a new file's metadata region, VHDX_METADATA_NEW_BYTES of it. */
+void vhdx_metadata_encode(const struct vhdx_metadata *metadata, uint8_t *ret_bytes);
+
+/* Takes the incomplete marker out of a table of VHDX_METADATA_TABLE_BYTES. */
+void vhdx_metadata_table_complete(uint8_t *table);
+
+#endif

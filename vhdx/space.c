@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "vhdx/space.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define RUN_BLOCKS 65536u
+
+void vhdx_space_deinit(struct vhdx_space *space)
+{
+	free(space->unused.items);
+	free(space->pending.items);
+	*space = (struct vhdx_space){0};
+}
+
+static struct err *reserve(struct vhdx_offsets *offsets, size_t more)
+{
+	size_t capacity = offsets->capacity ? offsets->capacity : 64;
+	uint64_t *items;
+
+	while (capacity - offsets->count < more)
+		capacity *= 2;
+	if (capacity == offsets->capacity)
+		return NULL;
+	items = reallocarray(offsets->items, capacity, sizeof *items);
+	if (!items)
+		return err_nomem();
+	offsets->items = items;
+	offsets->capacity = capacity;
+	return NULL;
+}
+
+static struct err *push(struct vhdx_offsets *offsets, uint64_t offset)
+{
+	TRY(reserve(offsets, 1));
+	offsets->items[offsets->count++] = offset;
+	return NULL;
+}
+
+struct err *vhdx_offsets_move(struct vhdx_offsets *to, struct vhdx_offsets *from)
+{
+	if (!from->count)
+		return NULL;
+	TRY(reserve(to, from->count));
+	memcpy(to->items + to->count, from->items, from->count * sizeof *from->items);
+	to->count += from->count;
+	from->count = 0;
+	return NULL;
+}
+
+/* A bit for each MiB of the file. */
+struct use_map {
+	uint64_t *bits;
+	uint64_t mib_count;
+};
+
+static bool is_used(const struct use_map *map, uint64_t mib)
+{
+	return map->bits[mib / 64] >> mib % 64 & 1;
+}
+
+/* Marks [start, start + bytes), cut off at the end of the file; false if part of it is marked already. */
+static bool mark(struct use_map *map, uint64_t start, uint64_t bytes)
+{
+	bool was_free = true;
+
+	for (uint64_t mib = start / VHDX_MIB; bytes && mib < map->mib_count; mib++) {
+		was_free &= !is_used(map, mib);
+		map->bits[mib / 64] |= 1ull << mib % 64;
+		bytes -= bytes < VHDX_MIB ? bytes : VHDX_MIB;
+	}
+	return was_free;
+}
+
+static struct err *mark_blocks(struct use_map *map, struct vhdx_bat *bat, struct blk *file)
+{
+	const struct vhdx_geometry *geometry = bat->limits.geometry;
+	struct vhdx_run run;
+
+	for (uint64_t block = 0; block < geometry->block_count; block += run.count) {
+		TRY(vhdx_bat_get(bat, file, block, RUN_BLOCKS, &run));
+		if (run.file_offset && !mark(map, run.file_offset, run.count << geometry->block_shift))
+			return err_advise(err_refused("%s: blocks from %" PRIu64
+						      " on share their place in the file (offset %" PRIu64
+						      ") with others; writing would destroy one of them",
+						      file->name, block, run.file_offset),
+					  "the file is damaged: 'p2v vhdx check' lists all that is wrong");
+	}
+	return NULL;
+}
+
+struct err *vhdx_space_find_gaps(struct vhdx_space *space, struct vhdx_bat *bat, struct blk *file)
+{
+	const struct vhdx_bat_limits *limits = &bat->limits;
+	uint64_t block_mib = limits->geometry->block_bytes / VHDX_MIB;
+	struct use_map map = {.mib_count = space->end / VHDX_MIB};
+	CLEANUP_FREE uint64_t *bits = calloc(map.mib_count / 64 + 1, sizeof *bits);
+	uint64_t free_mib = 0;
+
+	if (!bits)
+		return err_nomem();
+	map.bits = bits;
+	mark(&map, 0, VHDX_MIB);
+	mark(&map, limits->log_offset, limits->log_length);
+	for (size_t i = 0; i < limits->regions->count; i++)
+		mark(&map, limits->regions->items[i].file_offset, limits->regions->items[i].length_bytes);
+	TRY(mark_blocks(&map, bat, file));
+	/* From the end, so that the lowest place is taken first. */
+	for (uint64_t mib = map.mib_count; mib-- > 0;) {
+		free_mib = is_used(&map, mib) ? 0 : free_mib + 1;
+		if (free_mib < block_mib)
+			continue;
+		TRY(push(&space->unused, mib * VHDX_MIB));
+		free_mib = 0;
+	}
+	space->gaps_known = true;
+	return NULL;
+}
+
+struct err *vhdx_space_take(struct vhdx_space *space, struct blk *file, uint32_t block_bytes, uint64_t *count,
+			    uint64_t *ret_offset)
+{
+	uint64_t offset, bytes, end;
+
+	if (space->unused.count) {
+		offset = space->unused.items[space->unused.count - 1];
+		TRY(blk_zero(file, block_bytes, offset, BLK_MAY_TRIM));
+		space->unused.count--;
+		*count = 1;
+		*ret_offset = offset;
+		return NULL;
+	}
+	if (__builtin_mul_overflow(*count, block_bytes, &bytes) ||
+	    __builtin_add_overflow(space->end, bytes, &end) || end > INT64_MAX)
+		return err_failed("%s: cannot grow by %" PRIu64 " blocks", file->name, *count);
+	TRY(blk_resize(file, end));
+	*ret_offset = space->end;
+	space->end = end;
+	return NULL;
+}
+
+struct err *vhdx_space_give(struct vhdx_space *space, uint64_t offset)
+{
+	return push(&space->pending, offset);
+}
