@@ -79,11 +79,21 @@ static struct err *open_disks(struct session *session, const struct strv *source
 	return NULL;
 }
 
+/* The name of a Unix socket has at most 107 bytes (unix(7)). */
+#define MAX_RUN_PARENT_BYTES 60
+
+static const char *run_parent(void)
+{
+	const char *temporary = getenv("TMPDIR");
+
+	return temporary && strlen(temporary) <= MAX_RUN_PARENT_BYTES ? temporary : "/tmp";
+}
+
 struct err *session_open(const struct strv *sources, const char *work_dir, unsigned flags,
 			 const struct log *log, struct session *ret_session)
 {
 	struct session session = {.log = log};
-	struct err *err = scratch_create("/tmp", "p2v", &session.run);
+	struct err *err = scratch_create(run_parent(), "p2v", &session.run);
 
 	if (!err)
 		err = open_disks(&session, sources, work_dir, flags);

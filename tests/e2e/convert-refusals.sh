@@ -82,7 +82,8 @@ cleanup_commands+=("umount '$work/full'")
 mount -t tmpfs -o size=8M none "$work/read-only"
 mount -o remount,ro "$work/read-only"
 cleanup_commands+=("umount '$work/read-only'")
-check 'target folder full' refuses '[13]' '.' "$p2v" convert --out "$work/full" --name x "$work/os.img" || true
+check 'target folder full' refuses '[13]' 'No space left|free, but' "$p2v" convert --out "$work/full" --name x "$work/random.img"
+check 'target folder full: nothing left' nothing_left "$work/full"
 check 'target folder read-only' refuses 3 'Read-only' "$p2v" convert --out "$work/read-only" --name x "$work/random.img"
 mkdir -p "$out/x"
 check 'result exists' refuses 3 'exists already' "${convert[@]}" "$work/random.img"

@@ -13,6 +13,7 @@ set -euo pipefail
 
 root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 build=$(realpath "${P2V_BUILD:-$root/build}")
+# shellcheck disable=SC2034 # for the scripts
 p2v=$build/bin/p2v
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/p2v-e2e.XXXXXX")
 passed=0
@@ -56,7 +57,7 @@ is_not() {
 	fi
 }
 
-# refuses STATUS PATTERN COMMAND...: it must end with that exit code, say what matches on its first line of
+# refuses STATUS PATTERN COMMAND...: it must end with that exit code (a glob, so that [13] is 1 or 3), say what matches on its first line of
 # standard error, and what to do on a second one.
 refuses() {
 	local wanted=$1 pattern=$2 status=0
@@ -66,7 +67,8 @@ refuses() {
 	grep '^p2v: ' "$work/refuses.err" | grep -v '^p2v: warning: ' >"$work/refuses.lines" || true
 	cat "$work/refuses.err"
 	echo "exit code $status, wanted $wanted: $pattern"
-	[ "$status" = "$wanted" ] &&
+	# shellcheck disable=SC2053
+	[[ $status == $wanted ]] &&
 		tail -n 2 "$work/refuses.lines" | head -n 1 | grep -qE -e "$pattern" &&
 		[ "$(wc -l <"$work/refuses.lines")" -ge 2 ]
 }

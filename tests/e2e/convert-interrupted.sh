@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Ctrl-C and SIGKILL at 20 random moments of a conversion: nothing under its
+# final name, no folder, process or socket left, the source unchanged, and the
+# next run works.
+# shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
+. "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
+
+rounds=${P2V_TEST_ROUNDS:-20}
+disk=$("$root/tests/lib/make-sample" a)
+before=$(hash_of "$disk")
+out=$work/out
+mkdir "$work/tmp"
+export TMPDIR=$work/tmp
+
+convert() {
+	"$p2v" convert "$disk" --to kvm --name x --out "$out"
+}
+
+# gone: all that names our folder on its command line has ended, within a few seconds.
+gone() {
+	for _ in $(seq 100); do
+		pgrep -f "$work/" >/dev/null || return 0
+		sleep 0.1
+	done
+	pgrep -af "$work/"
+	return 1
+}
+
+nothing_in_tmp() {
+	[ -z "$(find "$work/tmp" -mindepth 1)" ] || { find "$work/tmp" && return 1; }
+}
+
+# How long a whole run takes here and now, so that the moments cover all of it.
+started=$(date +%s%N)
+check 'a run without interruption works' convert
+whole_ms=$((($(date +%s%N) - started) / 1000000))
+rm -rf "$out"
+RANDOM=${P2V_TEST_SEED:-$$}
+echo "# a run takes $whole_ms ms; seed ${P2V_TEST_SEED:-$$}"
+
+for round in $(seq "$rounds"); do
+	moment_ms=$(((RANDOM * 32768 + RANDOM) % whole_ms))
+	signal=INT
+	[ $((round % 2)) = 0 ] || signal=KILL
+	# A background job of a script ignores SIGINT, unless it asks not to.
+	setsid env --default-signal=INT "$p2v" convert "$disk" --to kvm --name x --out "$out" >/dev/null 2>&1 &
+	victim=$!
+	sleep "$((moment_ms / 1000)).$(printf '%03d' $((moment_ms % 1000)))"
+	if ! kill -"$signal" "$victim" 2>/dev/null; then
+		wait "$victim" || true
+		rm -rf "$out"
+		continue
+	fi
+	wait "$victim" 2>/dev/null || true
+	check "$signal after $moment_ms ms: no process left" gone
+	check "$signal after $moment_ms ms: nothing under its final name" nothing_left "$out"
+	check "$signal after $moment_ms ms: no socket or folder left" nothing_in_tmp
+done
+
+check 'the next run works' convert
+check 'its result is whole' "$p2v" vhdx check "$out/x/x-disk1.vhdx"
+check 'the source is unchanged' same_content "$disk" "$before"
+finish
