@@ -70,7 +70,8 @@ static struct err *fill_chunks(struct fill *fill, struct nbd_handle *nbd)
 			return nbd_error("copying the disk");
 		progress_add(fill->progress, chunk.end - chunk.start);
 	}
-	if (nbd_shutdown(nbd, 0))
+	/* Only a flush tells whether what was copied is really there. */
+	if (nbd_flush(nbd, 0) || nbd_shutdown(nbd, 0))
 		return nbd_error("copying the disk");
 	return NULL;
 }
