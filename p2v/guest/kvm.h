@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Whether hardware virtualisation really works here: /dev/kvm can exist, open,
- * and still run no instruction.
+ * Whether hardware virtualisation really helps here: /dev/kvm can exist, open,
+ * and still run a guest slower than emulation does, or not at all.
  */
 #ifndef P2V_GUEST_KVM_H
 #define P2V_GUEST_KVM_H
@@ -10,8 +10,8 @@
 
 #include "p2v/base/log.h"
 
-/* Boots a 512-byte disk of ours under KVM, for a few seconds at most; scratch_dir takes that disk.
- * False also where QEMU is missing.  Costs less than a second where KVM works. */
+/* Boots a 512-byte disk of ours emulated and under KVM, and compares; scratch_dir takes that disk.
+ * Takes well under a second where KVM works, two where it does not.  False also without QEMU. */
 bool kvm_works(const char *scratch_dir, const struct log *log);
 
 #endif
