@@ -36,6 +36,9 @@ ifeq ($(SAN),1)
 O := $(O)/san
 SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
+ifneq ($(V),1)
+MAKEFLAGS += --silent
+endif
 override CFLAGS += -std=gnu17 $(WARN) $(SANFLAGS)
 CPPFLAGS += -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DP2V_LIBDIR='"$(libdir)"' $(pkg_cflags)
 override LDFLAGS += $(SANFLAGS) -Wl,--as-needed
@@ -81,6 +84,7 @@ $(call objects,$(SRC_CMD)): CPPFLAGS += -DP2V_VERSION='"$(VERSION)"'
 
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
+	@echo '  CC    $<'
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 
 $(LIB_VHDX): $(call objects,$(SRC_BASE) $(SRC_VHDX))
@@ -92,13 +96,16 @@ $(LIB_VHDX) $(LIB_P2V) $(LIB_TEST):
 	$(AR) crs $@ $^
 
 $(PLUGIN): $(call objects,$(PLUGIN_SRC)) $(LIB_VHDX)
+	@echo '  LD    $@'
 	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs_base) -lpthread
 
 $(P2V): $(call objects,$(SRC_CMD)) $(LIB_P2V) $(LIB_VHDX)
 	@mkdir -p $(@D)
+	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lpthread -lm
 
 $(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_P2V) $(LIB_VHDX)
+	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lcmocka -lpthread -lm
 
 -include $(patsubst %.c,$(O)/%.d,$(SRC_ALL))

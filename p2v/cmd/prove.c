@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * p2v prove: boots a throw-away overlay of a result, once for each target.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "p2v/base/mem.h"
+#include "p2v/cmd/cmd.h"
+#include "p2v/cmd/session.h"
+#include "p2v/prove/prove.h"
+
+struct prove_command {
+	const char *path;
+	unsigned targets; /* 0: as the result says */
+	enum firmware firmware;
+	const char *screenshot;
+	bool json, verbose;
+	/* What is proved. */
+	struct strv images;
+	struct machine machine; /* of a result folder; empty for a bare image */
+	struct strv drivers; /* of the first kernel */
+	bool drivers_known;
+};
+
+static const struct option long_options[] = {
+	{"to", required_argument, NULL, 't'},
+	{"firmware", required_argument, NULL, 'f'},
+	{"screenshot", required_argument, NULL, 's'},
+	{"json", no_argument, NULL, 'j'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
+};
+
+static void print_help(void)
+{
+	fputs("p2v prove DIR|IMAGE [options]\n"
+	      "\n"
+	      "Boots a throw-away copy of a conversion's result, or of a disk image, in QEMU and tells what\n"
+	      "came up: root file system, drivers, interfaces, failed units.  DIR and IMAGE stay unchanged.\n"
+	      "\n"
+	      "  --to TARGETS       on whose kind of hardware (default: every target of the conversion)\n"
+	      "  --firmware F       bios or uefi, where it is not to be told\n"
+	      "  --screenshot FILE  keep a PNG of the screen\n"
+	      "  --json             the proof on standard output\n"
+	      "  --verbose          tell each step\n",
+	      stdout);
+}
+
+static struct err *parse_firmware(const char *text, enum firmware *ret_firmware)
+{
+	if (!strcmp(text, "bios"))
+		*ret_firmware = FIRMWARE_BIOS;
+	else if (!strcmp(text, "uefi"))
+		*ret_firmware = FIRMWARE_UEFI;
+	else
+		return err_advise(err_usage("'%s' is no firmware", text), "say bios or uefi");
+	return NULL;
+}
+
+static struct err *take_option(struct prove_command *command, int option)
+{
+	switch (option) {
+	case 't':
+		return targets_parse(optarg, &command->targets);
+	case 'f':
+		return parse_firmware(optarg, &command->firmware);
+	case 's':
+		command->screenshot = optarg;
+		return NULL;
+	case 'j':
+		command->json = true;
+		return NULL;
+	default:
+		command->verbose = true;
+		return NULL;
+	}
+}
+
+static struct err *read_targets(const json_t *report, unsigned *ret_targets)
+{
+	unsigned targets = 0;
+	json_t *name;
+	size_t index;
+
+	json_array_foreach (json_object_get(report, "targets"), index, name) {
+		unsigned target = 0;
+
+		TRY(targets_parse(json_is_string(name) ? json_string_value(name) : "", &target));
+		targets |= target;
+	}
+	*ret_targets = targets;
+	return NULL;
+}
+
+/* Targets and drivers from report.json; a folder without one is fine. */
+static struct err *read_report(struct prove_command *command)
+{
+	CLEANUP_FREE char *path = xasprintf("%s/report.json", command->path);
+	CLEANUP_JSON json_t *report = NULL;
+	json_t *drivers, *name;
+	size_t index;
+
+	if (access(path, F_OK))
+		return NULL;
+	TRY(json_read_file(path, &report));
+	if (!command->targets)
+		TRY(err_wrap(err_as(read_targets(report, &command->targets), ERR_REFUSED), "%s", path));
+	drivers = json_object_get(json_array_get(json_object_get(report, "kernels"), 0), "drivers");
+	json_array_foreach (drivers, index, name)
+		if (json_is_string(name))
+			strv_add(&command->drivers, json_string_value(name));
+	command->drivers_known = json_is_array(drivers);
+	return NULL;
+}
+
+static struct err *read_result(struct prove_command *command)
+{
+	CLEANUP_FREE char *path = xasprintf("%s/machine.json", command->path);
+	CLEANUP_JSON json_t *json = NULL;
+
+	TRY(err_advise(err_as(json_read_file(path, &json), ERR_REFUSED),
+		       "name a folder that 'p2v convert' made, or a disk image"));
+	TRY(err_wrap(machine_from_json(json, &command->machine), "%s", path));
+	for (size_t i = 0; i < command->machine.disk_count; i++) {
+		const char *file = command->machine.disks[i].file;
+
+		if (!file || strchr(file, '/'))
+			return err_advise(err_refused("%s: disk %zu has no file in the folder", path, i + 1),
+					  "convert the machine again");
+		strv_addf(&command->images, "%s/%s", command->path, file);
+	}
+	return read_report(command);
+}
+
+static struct err *find_images(struct prove_command *command)
+{
+	struct stat st;
+
+	if (stat(command->path, &st))
+		return err_advise(err_as(err_from_errno(errno, "%s", command->path), ERR_REFUSED),
+				  "name a folder that 'p2v convert' made, or a disk image");
+	if (S_ISDIR(st.st_mode))
+		TRY(read_result(command));
+	else
+		strv_add(&command->images, command->path);
+	if (!command->targets)
+		command->targets = TARGET_KVM;
+	return NULL;
+}
+
+/* "web.png" for the only target, "web-kvm.png" for one of several. */
+static char *screenshot_path(const struct prove_command *command, enum target target)
+{
+	const char *dot = command->screenshot ? strrchr(command->screenshot, '.') : NULL;
+
+	if (!command->screenshot || !(command->targets & ~(unsigned)target))
+		return xstrdup(command->screenshot);
+	if (!dot || strchr(dot, '/'))
+		dot = command->screenshot + strlen(command->screenshot);
+	return xasprintf("%.*s-%s%s", (int)(dot - command->screenshot), command->screenshot,
+			 target_name(target), dot);
+}
+
+static struct err *inject_reporter(struct session *session)
+{
+	CLEANUP_PLAN struct plan *plan = plan_create(session->guest);
+
+	TRY(prove_plan(&session->inspection, plan));
+	return plan_apply(plan, session->log);
+}
+
+/* Units that only the old hardware has work for may fail: they are findings of the conversion. */
+static void collect_leftover_units(const struct inspection *inspection, struct strv *units)
+{
+	for (size_t i = 0; i < inspection->leftover_count; i++)
+		if (inspection->leftovers[i].unit)
+			strv_add(units, inspection->leftovers[i].unit);
+}
+
+static struct err *boot(const struct prove_command *command, struct session *session, enum target target,
+			struct proof *ret_proof)
+{
+	const struct machine *machine = command->machine.disk_count ? &command->machine : &session->machine;
+	const struct strv *drivers = command->drivers_known ? &command->drivers : NULL;
+	CLEANUP_FREE const char **sockets = xcalloc(session->disk_count + 1, sizeof *sockets);
+	CLEANUP_FREE char *screenshot = screenshot_path(command, target);
+	CLEANUP_STRV struct strv ignored = {0};
+	CLEANUP_VM struct vm vm = {0};
+	struct vm_options vm_options = {.firmware = command->firmware, .drivers = drivers};
+	struct prove_options options = {
+		.vm = &vm,
+		.nbd_sockets = sockets,
+		.drivers = drivers,
+		.ignored_units = &ignored,
+		.scratch_dir = scratch_path(session->run),
+		.screenshot = screenshot,
+		.log = session->log,
+	};
+
+	for (size_t i = 0; i < session->disk_count; i++)
+		sockets[i] = server_socket(session->disks[i].server);
+	collect_leftover_units(&session->inspection, &ignored);
+	TRY(vm_derive(machine, target, &vm_options, &vm));
+	return prove_run(&options, machine, ret_proof);
+}
+
+static struct err *prove_on(const struct prove_command *command, enum target target, const struct log *log,
+			    struct proof *ret_proof)
+{
+	const char *temporary = getenv("TMPDIR");
+	CLEANUP_SCRATCH struct scratch *work = NULL;
+	CLEANUP_SESSION struct session session = {0};
+
+	TRY(scratch_create(temporary ? temporary : "/var/tmp", "p2v-prove", &work));
+	TRY(session_open(&command->images, scratch_path(work), 0, log, &session));
+	TRY(session_inspect(&session));
+	TRY(inject_reporter(&session));
+	TRY(session_release_guest(&session));
+	return boot(command, &session, target, ret_proof);
+}
+
+static struct err *prove_targets(const struct prove_command *command, const struct log *log, json_t *proofs)
+{
+	struct err *verdict = NULL;
+
+	for (unsigned target = 1; target <= TARGET_XEN; target <<= 1) {
+		CLEANUP_PROOF struct proof proof = {0};
+		CLEANUP_TEXT struct text text = {0};
+		struct err *err;
+
+		if (!(command->targets & target))
+			continue;
+		log_info(log, "booting on the hardware of %s", target_name(target));
+		err = prove_on(command, target, log, &proof);
+		if (err)
+			return err_first(verdict, err);
+		verdict = err_first(verdict, err_wrap(proof_verdict(&proof), "%s", target_name(target)));
+		json_array_append_new(proofs, proof_to_json(&proof));
+		proof_format(&proof, &text);
+		if (!command->json)
+			fwrite(text.data, 1, text.bytes, stdout);
+		fflush(stdout);
+	}
+	return verdict;
+}
+
+static struct err *prove(struct prove_command *command)
+{
+	CLEANUP_JSON json_t *result = json_object();
+	json_t *proofs = json_array();
+	struct log log = cmd_log(command->verbose);
+	struct err *err;
+
+	json_object_set_new(result, "proofs", proofs);
+	TRY(find_images(command));
+	err = prove_targets(command, &log, proofs);
+	if (command->json && json_array_size(proofs)) {
+		json_dumpf(result, stdout, JSON_INDENT(2));
+		putchar('\n');
+	}
+	return err;
+}
+
+static struct err *parse_command(int argc, char **argv, struct prove_command *command, bool *ret_help)
+{
+	int option;
+
+	optind = 1;
+	while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+		if (option == 'h') {
+			print_help();
+			*ret_help = true;
+			return NULL;
+		}
+		if (option == '?' || option == ':')
+			return cmd_bad_option("prove", argc, argv, option);
+		TRY(take_option(command, option));
+	}
+	if (optind + 1 != argc)
+		return err_advise(err_usage("prove: one folder or image is wanted"),
+				  "say for example: p2v prove vms/server");
+	command->path = argv[optind];
+	return NULL;
+}
+
+struct err *cmd_prove(int argc, char **argv)
+{
+	struct prove_command command = {0};
+	bool help = false;
+	struct err *err = parse_command(argc, argv, &command, &help);
+
+	if (!err && !help)
+		err = prove(&command);
+	strv_deinit(&command.images);
+	strv_deinit(&command.drivers);
+	machine_deinit(&command.machine);
+	return err;
+}
