@@ -144,9 +144,9 @@ struct err *blk_fault_create(struct blk *inner, const struct blk_fault *faults, 
 
 /*
  * A device being filled from another; both are its own if the call succeeds.  Reads of what is not yet
- * filled come from `source`, writes fill their units first, and blk_fill_range() fills ahead of use.  A unit is
- * unit_bytes (a power of two, at least target's logical sector); what reads as zeros in the source
- * is not written to the target, which must be all zeros at the start and at least as large.
+ * filled come from `source`, writes fill their units first, and blk_fill_range() fills ahead of use.  A unit
+ * is unit_bytes (a power of two, at least target's logical sector); what reads as zeros in the source is not
+ * written to the target, which must be all zeros at the start and at least as large.
  */
 struct err *blk_fill_create(struct blk *target, struct blk *source, uint64_t unit_bytes, struct blk **ret_blk)
 	ERR_MUST_CHECK;

@@ -6,10 +6,13 @@
 #ifndef P2V_CMD_CMD_H
 #define P2V_CMD_CMD_H
 
+#include <getopt.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "p2v/base/err.h"
 #include "p2v/base/log.h"
+#include "p2v/base/machine.h"
 #include "p2v/base/progress.h"
 
 struct verb {
@@ -25,11 +28,25 @@ struct err *cmd_convert(int argc, char **argv) ERR_MUST_CHECK;
 struct err *cmd_prove(int argc, char **argv) ERR_MUST_CHECK;
 struct err *cmd_vhdx(int argc, char **argv) ERR_MUST_CHECK;
 
+/*
+ * Takes the options off argv (optind is then the first argument): each goes to take(), by its value
+ * in `options`; 'h' prints the help and sets *ret_help.
+ */
+struct err *cmd_take_options(int argc, char **argv, const struct option *options,
+			     struct err *(*take)(void *arg, int option), void *arg, void (*print_help)(void),
+			     bool *ret_help) ERR_MUST_CHECK;
+
 /* What getopt_long() found wrong ('?' or ':'), as an error that points to "p2v VERB --help". */
 struct err *cmd_bad_option(const char *verb, int argc, char **argv, int option) ERR_MUST_CHECK;
 
 /* "512", "64K", "2M", "1.5G", "10T" (powers of 1024); ERR_USAGE names `what` otherwise. */
 struct err *cmd_parse_size(const char *what, const char *text, uint64_t *ret_bytes) ERR_MUST_CHECK;
+
+/* "bios", "uefi"; "keep" is FIRMWARE_UNKNOWN. */
+struct err *cmd_parse_firmware(const char *text, enum firmware *ret_firmware) ERR_MUST_CHECK;
+
+/* Where to work on what is thrown away: $TMPDIR, else /var/tmp. */
+const char *cmd_temporary_dir(void);
 
 /* "1.5 GiB"; into the buffer, which is returned. */
 #define CMD_SIZE_TEXT_BYTES 32

@@ -17,6 +17,46 @@ struct err *cmd_bad_option(const char *verb, int argc, char **argv, int option)
 			  "'p2v %s --help' lists the options", verb);
 }
 
+struct err *cmd_take_options(int argc, char **argv, const struct option *options,
+			     struct err *(*take)(void *arg, int option), void *arg, void (*print_help)(void),
+			     bool *ret_help)
+{
+	int option;
+
+	optind = 1;
+	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		if (option == 'h') {
+			print_help();
+			*ret_help = true;
+			return NULL;
+		}
+		if (option == '?' || option == ':')
+			return cmd_bad_option(argv[0], argc, argv, option);
+		TRY(take(arg, option));
+	}
+	return NULL;
+}
+
+struct err *cmd_parse_firmware(const char *text, enum firmware *ret_firmware)
+{
+	if (!strcmp(text, "keep"))
+		*ret_firmware = FIRMWARE_UNKNOWN;
+	else if (!strcmp(text, "bios"))
+		*ret_firmware = FIRMWARE_BIOS;
+	else if (!strcmp(text, "uefi"))
+		*ret_firmware = FIRMWARE_UEFI;
+	else
+		return err_advise(err_usage("'%s' is no firmware", text), "say keep, bios or uefi");
+	return NULL;
+}
+
+const char *cmd_temporary_dir(void)
+{
+	const char *named = getenv("TMPDIR");
+
+	return named && *named ? named : "/var/tmp";
+}
+
 struct err *cmd_parse_size(const char *what, const char *text, uint64_t *ret_bytes)
 {
 	static const char units[] = "KMGTP";

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +41,20 @@ static void print_help(void)
 	      stdout);
 }
 
-enum { OPT_OUT = 256, OPT_NAME, OPT_TO, OPT_FORMAT, OPT_FIRMWARE, OPT_MAC, OPT_MEMORY, OPT_PROCESSORS };
-enum { OPT_DRY_RUN = 512, OPT_IN_PLACE, OPT_JSON, OPT_VERBOSE };
+enum {
+	OPT_OUT = 256,
+	OPT_NAME,
+	OPT_TO,
+	OPT_FORMAT,
+	OPT_FIRMWARE,
+	OPT_MAC,
+	OPT_MEMORY,
+	OPT_PROCESSORS,
+	OPT_DRY_RUN,
+	OPT_IN_PLACE,
+	OPT_JSON,
+	OPT_VERBOSE
+};
 
 static const struct option long_options[] = {
 	{"out", required_argument, NULL, OPT_OUT},
@@ -73,19 +84,6 @@ static struct err *parse_format(const char *text, enum output_format *ret_format
 	return err_advise(err_usage("'%s' is no format", text), "formats are vhdx, qcow2, raw and vmdk");
 }
 
-static struct err *parse_firmware(const char *text, enum firmware *ret_firmware)
-{
-	if (!strcmp(text, "keep"))
-		*ret_firmware = FIRMWARE_UNKNOWN;
-	else if (!strcmp(text, "bios"))
-		*ret_firmware = FIRMWARE_BIOS;
-	else if (!strcmp(text, "uefi"))
-		*ret_firmware = FIRMWARE_UEFI;
-	else
-		return err_advise(err_usage("'%s' is no firmware", text), "say keep, bios or uefi");
-	return NULL;
-}
-
 static struct err *parse_processors(const char *text, unsigned *ret_processors)
 {
 	char *end;
@@ -113,7 +111,7 @@ static struct err *take_value(struct convert_options *options, int option)
 	case OPT_FORMAT:
 		return parse_format(optarg, &options->format);
 	case OPT_FIRMWARE:
-		return parse_firmware(optarg, &options->firmware);
+		return cmd_parse_firmware(optarg, &options->firmware);
 	case OPT_MAC:
 		strv_add(&options->macs, optarg);
 		return NULL;
@@ -124,21 +122,25 @@ static struct err *take_value(struct convert_options *options, int option)
 	}
 }
 
-static void take_flag(struct convert_options *options, int option)
+static struct err *take_option(void *arg, int option)
 {
+	struct convert_options *options = arg;
+
 	switch (option) {
 	case OPT_DRY_RUN:
 		options->dry_run = true;
-		break;
+		return NULL;
 	case OPT_IN_PLACE:
 		options->in_place = true;
-		break;
+		return NULL;
 	case OPT_JSON:
 		options->json = true;
-		break;
-	default:
+		return NULL;
+	case OPT_VERBOSE:
 		options->verbose = true;
-		break;
+		return NULL;
+	default:
+		return take_value(options, option);
 	}
 }
 
@@ -186,23 +188,10 @@ static struct err *check_combination(struct convert_options *options)
 
 struct err *convert_options_parse(int argc, char **argv, struct convert_options *options, bool *ret_help)
 {
-	int option;
-
 	options->targets = TARGET_HYPERV;
-	optind = 1;
-	while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-		if (option == 'h') {
-			print_help();
-			*ret_help = true;
-			return NULL;
-		}
-		if (option == '?' || option == ':')
-			return cmd_bad_option("convert", argc, argv, option);
-		if (option < OPT_DRY_RUN)
-			TRY(take_value(options, option));
-		else
-			take_flag(options, option);
-	}
+	TRY(cmd_take_options(argc, argv, long_options, take_option, options, print_help, ret_help));
+	if (*ret_help)
+		return NULL;
 	for (; optind < argc; optind++)
 		strv_add(&options->sources, argv[optind]);
 	return check_combination(options);

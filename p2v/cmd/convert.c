@@ -36,10 +36,9 @@ static char *result_path(const struct convert_options *options)
 static struct err *prepare_output(struct conversion *c)
 {
 	CLEANUP_FREE char *result = NULL, *prefix = NULL;
-	const char *temporary = getenv("TMPDIR");
 
 	if (c->options->dry_run || c->options->in_place)
-		return scratch_create(temporary ? temporary : "/var/tmp", "p2v-convert", &c->temporary);
+		return scratch_create(cmd_temporary_dir(), "p2v-convert", &c->temporary);
 	result = result_path(c->options);
 	if (mkdir(c->options->out, 0755) && errno != EEXIST)
 		return err_advise(err_as(err_from_errno(errno, "%s", c->options->out), ERR_REFUSED),

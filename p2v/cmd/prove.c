@@ -3,7 +3,6 @@
  * p2v prove: boots a throw-away overlay of a result, once for each target.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,24 +51,15 @@ static void print_help(void)
 	      stdout);
 }
 
-static struct err *parse_firmware(const char *text, enum firmware *ret_firmware)
+static struct err *take_option(void *arg, int option)
 {
-	if (!strcmp(text, "bios"))
-		*ret_firmware = FIRMWARE_BIOS;
-	else if (!strcmp(text, "uefi"))
-		*ret_firmware = FIRMWARE_UEFI;
-	else
-		return err_advise(err_usage("'%s' is no firmware", text), "say bios or uefi");
-	return NULL;
-}
+	struct prove_command *command = arg;
 
-static struct err *take_option(struct prove_command *command, int option)
-{
 	switch (option) {
 	case 't':
 		return targets_parse(optarg, &command->targets);
 	case 'f':
-		return parse_firmware(optarg, &command->firmware);
+		return cmd_parse_firmware(optarg, &command->firmware);
 	case 's':
 		command->screenshot = optarg;
 		return NULL;
@@ -213,11 +203,10 @@ static struct err *boot(const struct prove_command *command, struct session *ses
 static struct err *prove_on(const struct prove_command *command, enum target target, const struct log *log,
 			    struct proof *ret_proof)
 {
-	const char *temporary = getenv("TMPDIR");
 	CLEANUP_SCRATCH struct scratch *work = NULL;
 	CLEANUP_SESSION struct session session = {0};
 
-	TRY(scratch_create(temporary ? temporary : "/var/tmp", "p2v-prove", &work));
+	TRY(scratch_create(cmd_temporary_dir(), "p2v-prove", &work));
 	TRY(session_open(&command->images, scratch_path(work), 0, log, &session));
 	TRY(session_inspect(&session));
 	TRY(inject_reporter(&session));
@@ -267,36 +256,25 @@ static struct err *prove(struct prove_command *command)
 	return err;
 }
 
-static struct err *parse_command(int argc, char **argv, struct prove_command *command, bool *ret_help)
+static struct err *run(int argc, char **argv, struct prove_command *command)
 {
-	int option;
+	bool help = false;
 
-	optind = 1;
-	while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-		if (option == 'h') {
-			print_help();
-			*ret_help = true;
-			return NULL;
-		}
-		if (option == '?' || option == ':')
-			return cmd_bad_option("prove", argc, argv, option);
-		TRY(take_option(command, option));
-	}
+	TRY(cmd_take_options(argc, argv, long_options, take_option, command, print_help, &help));
+	if (help)
+		return NULL;
 	if (optind + 1 != argc)
 		return err_advise(err_usage("prove: one folder or image is wanted"),
 				  "say for example: p2v prove vms/server");
 	command->path = argv[optind];
-	return NULL;
+	return prove(command);
 }
 
 struct err *cmd_prove(int argc, char **argv)
 {
 	struct prove_command command = {0};
-	bool help = false;
-	struct err *err = parse_command(argc, argv, &command, &help);
+	struct err *err = run(argc, argv, &command);
 
-	if (!err && !help)
-		err = prove(&command);
 	strv_deinit(&command.images);
 	strv_deinit(&command.drivers);
 	machine_deinit(&command.machine);

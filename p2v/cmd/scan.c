@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* p2v scan: what disks hold, and what would stop their conversion. */
-#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "p2v/base/mem.h"
 #include "p2v/cmd/cmd.h"
 #include "p2v/cmd/session.h"
 
 struct scan_options {
-	struct strv sources;
+	const struct strv *sources;
 	bool json, verbose;
 };
 
@@ -94,14 +92,13 @@ static struct err *print_json(const struct session *session)
 
 static struct err *scan(const struct scan_options *options)
 {
-	const char *temporary = getenv("TMPDIR");
 	struct log log = cmd_log(options->verbose);
 	CLEANUP_SCRATCH struct scratch *work = NULL;
 	CLEANUP_SESSION struct session session = {0};
 	struct err *err;
 
-	TRY(scratch_create(temporary ? temporary : "/var/tmp", "p2v-scan", &work));
-	TRY(session_open(&options->sources, scratch_path(work), 0, &log, &session));
+	TRY(scratch_create(cmd_temporary_dir(), "p2v-scan", &work));
+	TRY(session_open(options->sources, scratch_path(work), 0, &log, &session));
 	err = session_inspect(&session);
 	if (options->json && !err)
 		return print_json(&session);
@@ -114,28 +111,29 @@ static struct err *scan(const struct scan_options *options)
 	return NULL;
 }
 
+static struct err *take_option(void *arg, int option)
+{
+	struct scan_options *options = arg;
+
+	options->json |= option == 'j';
+	options->verbose |= option == 'v';
+	return NULL;
+}
+
 struct err *cmd_scan(int argc, char **argv)
 {
 	CLEANUP_STRV struct strv sources = {0};
 	struct scan_options options = {0};
-	int option;
+	bool help = false;
 
-	optind = 1;
-	while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-		if (option == 'h') {
-			print_help();
-			return NULL;
-		}
-		if (option != 'j' && option != 'v')
-			return cmd_bad_option("scan", argc, argv, option);
-		options.json |= option == 'j';
-		options.verbose |= option == 'v';
-	}
+	TRY(cmd_take_options(argc, argv, long_options, take_option, &options, print_help, &help));
+	if (help)
+		return NULL;
 	for (; optind < argc; optind++)
 		strv_add(&sources, argv[optind]);
 	if (!sources.count)
 		return err_advise(err_usage("scan: no image or device given"),
 				  "say for example: p2v scan server.img");
-	options.sources = sources;
+	options.sources = &sources;
 	return scan(&options);
 }
