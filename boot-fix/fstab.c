@@ -16,8 +16,8 @@
 #include "boot-fix/fixes.h"
 #include "boot-fix/texts.h"
 #include "p2v/base/mem.h"
-
-enum { SPEC, MOUNT_POINT, TYPE, OPTIONS, FIELDS };
+#include "p2v/guest/devname.h"
+#include "p2v/guest/fstab.h"
 
 /* Options whose value is a device: only a path is understood there. */
 static const char *const device_options[] = {"logdev=",
@@ -28,16 +28,6 @@ static const char *const device_options[] = {"logdev=",
 					     "x-systemd.after=",
 					     "x-systemd.requires-mounts-for=",
 					     NULL};
-
-static bool has_option(const char *options, const char *option)
-{
-	size_t bytes = strlen(option);
-
-	for (const char *at = options; *at; at += strcspn(at, ","), at += *at == ',')
-		if (!strncmp(at, option, bytes) && (!at[bytes] || at[bytes] == ','))
-			return true;
-	return false;
-}
 
 /* The options with stable device names, or NULL. */
 static char *edit_options(const struct inspection *inspection, const char *options,
@@ -75,121 +65,110 @@ static bool starts_with_any(const char *text, const char *const *starts)
 }
 
 /* Discs, floppies and tapes keep their names; disks of the network do not come with the machine. */
-static bool is_left_alone(const char *spec, const char *type, const char *options)
+static bool is_left_alone(const struct fstab_entry *entry)
 {
 	static const char *const devices[] = {"/dev/sr", "/dev/scd",	"/dev/cdrom", "/dev/dvd", "/dev/cdrw",
 					      "/dev/fd", "/dev/floppy", "/dev/st",    "/dev/nst", NULL};
 
-	return starts_with_any(spec, devices) || strstr(type, "iso9660") || !strcmp(type, "udf") ||
-	       has_option(options, "_netdev");
+	return starts_with_any(entry->spec, devices) || strstr(entry->type, "iso9660") ||
+	       !strcmp(entry->type, "udf") || fstab_has_option(entry->options, "_netdev", NULL);
 }
 
-struct editing {
-	const struct inspection *inspection;
-	struct stable_names *names;
-	struct plan *plan; /* for findings; NULL for none */
-	bool has_encrypted; /* volumes may lie inside ones that nobody looked into */
-	unsigned line;
-};
+/* True if a volume has this text as what the tag means, be it one of several. */
+static bool has_tag(const struct inspection *inspection, const struct devname *name)
+{
+	for (size_t i = 0; i < inspection->volume_count; i++) {
+		const struct guest_volume *volume = &inspection->volumes[i];
+		const char *text = name->kind == DEVNAME_UUID	    ? volume->uuid
+				   : name->kind == DEVNAME_LABEL    ? volume->label
+				   : name->kind == DEVNAME_PARTUUID ? volume->partuuid
+								    : volume->partlabel;
+
+		if (text && !strcasecmp(text, name->value))
+			return true;
+	}
+	return false;
+}
 
 /*
- * True if the entry's volume should be among those of this machine, and is not.  Names of which the
- * inspection keeps no list, and those that other software makes up at boot, are given the benefit of
- * the doubt.
+ * True if the entry's volume should be among those of this machine, and is not.  What other software makes
+ * up at boot is given the benefit of the doubt, and so is what may lie inside an encrypted volume.
  */
-static bool is_missing(const struct editing *editing, const char *spec)
+static bool is_missing(const struct inspection *inspection, const char *spec, bool has_encrypted)
 {
-	static const char *const tags[] = {"/dev/", "UUID=", "LABEL=", "PARTUUID=", NULL};
-	static const char *const made_at_boot[] = {"/dev/disk/by-partlabel/",
-						   "/dev/zvol/",
-						   "/dev/drbd",
-						   "/dev/rbd",
-						   "/dev/nbd",
-						   "/dev/loop",
-						   "/dev/zram",
-						   "/dev/ram",
-						   "/dev/bcache",
-						   NULL};
-	CLEANUP_TEXT struct text plain = {0};
+	CLEANUP_DEVNAME struct devname name;
 
-	for (const char *at = spec; *at; at++)
-		if (*at != '"')
-			text_add(&plain, at, 1);
-	if (!plain.bytes || !starts_with_any(plain.data, tags) || starts_with_any(plain.data, made_at_boot))
+	devname_parse(spec, &name);
+	switch (name.kind) {
+	case DEVNAME_NONE:
 		return false;
-	if (editing->has_encrypted && !inspect_name_is_fragile(plain.data))
-		return false;
-	return !inspect_find_volume(editing->inspection, plain.data);
+	case DEVNAME_UUID:
+	case DEVNAME_LABEL:
+	case DEVNAME_PARTUUID:
+	case DEVNAME_PARTLABEL:
+		return !has_encrypted && !has_tag(inspection, &name);
+	case DEVNAME_LOGICAL_VOLUME:
+		return !has_encrypted && !inspect_find_volume(inspection, spec);
+	case DEVNAME_KERNEL:
+	case DEVNAME_HARDWARE:
+		return !str_starts_with(spec, "/dev/nbd") && !inspect_find_volume(inspection, spec);
+	case DEVNAME_OTHER:
+		if (str_starts_with(spec, "/dev/mapper/"))
+			return !has_encrypted && !inspect_find_volume(inspection, spec);
+		return str_starts_with(spec, "/dev/md") && !inspect_find_volume(inspection, spec);
+	}
+	return false;
 }
 
-static void tell_missing(const struct editing *editing, const char *const *field)
+static void tell_missing(struct plan *plan, const struct fstab_entry *entry)
 {
-	const char *what = !strcmp(field[TYPE], "swap") ? "swap" : field[MOUNT_POINT];
+	/* A kernel name that two alike disks could have had is not certain either. */
+	const char *why = inspect_name_is_fragile(entry->spec)
+				  ? "which could not be tied to a volume of the converted disks"
+				  : "which is on none of the converted disks";
+	bool is_swap = !strcmp(entry->type, "swap");
 
-	if (!strcmp(field[TYPE], "swap") || has_option(field[OPTIONS], "nofail")) {
+	if (is_swap || fstab_has_option(entry->options, "nofail", NULL)) {
 		plan_add_finding(
-			editing->plan, FINDING_NOTE,
-			"/etc/fstab line %u: %s is on %s, which is on none of the converted disks: every "
-			"boot will wait up to 90 s for it; remove the line if the disk is not to follow",
-			editing->line, what, field[SPEC]);
+			plan, FINDING_NOTE,
+			"/etc/fstab: %s is on %s, %s: every boot may wait 90 s for it; remove the line "
+			"if that disk is not to follow",
+			is_swap ? "swap" : entry->file, entry->spec, why);
 		return;
 	}
 	plan_add_finding(
-		editing->plan, FINDING_WARNING,
-		"/etc/fstab line %u: %s is on %s, which is on none of the converted disks: the machine "
-		"will wait 90 s for it and then stop in emergency mode; convert that disk as well, or "
-		"add 'nofail' to the line (services then start without their data), or remove it",
-		editing->line, what, field[SPEC]);
+		plan, FINDING_WARNING,
+		"/etc/fstab: %s is on %s, %s: without it the machine waits 90 s and then stops in "
+		"emergency mode; convert that disk as well, name the volume by its UUID, or add 'nofail' "
+		"to the line (services then start without their data)",
+		entry->file, entry->spec, why);
 }
 
-/* A line with stable names, or NULL. */
-static char *edit_fields(struct editing *editing, const char *line, const struct span *fields,
-			 const char *const *field)
+static void edit_entry(const struct inspection *inspection, struct fstab *fstab, size_t i,
+		       struct stable_names *names)
 {
-	CLEANUP_FREE char *options = edit_options(editing->inspection, field[OPTIONS], editing->names);
-	CLEANUP_FREE char *stable =
-		stable_name_noted(editing->inspection, field[SPEC], STABLE_TAG, editing->names);
-	char *edited = NULL;
+	CLEANUP_FREE char *options = edit_options(inspection, fstab_entry(fstab, i)->options, names);
+	CLEANUP_FREE char *spec =
+		stable_name_noted(inspection, fstab_entry(fstab, i)->spec, STABLE_TAG, names);
 
-	/* The later field first, so that the earlier one's place still holds. */
 	if (options)
-		edit_replace_in(&edited, line, fields[OPTIONS], options);
-	if (stable)
-		edit_replace_in(&edited, line, fields[SPEC], stable);
-	return edited;
-}
-
-static char *edit_entry(void *arg, const char *line, const char *rest)
-{
-	struct editing *editing = arg;
-	struct span fields[FIELDS];
-	CLEANUP_STRV struct strv field = {0};
-	size_t count = edit_split_fields(line, fields, FIELDS);
-
-	(void)rest;
-	editing->line++;
-	if (count < TYPE + 1)
-		return NULL;
-	for (size_t i = 0; i < FIELDS; i++) {
-		CLEANUP_FREE char *piece = i < count ? edit_piece(line, fields[i]) : xstrdup("");
-
-		strv_add(&field, piece);
-	}
-
-	const char *const *texts = (const char *const *)field.items;
-	if (is_left_alone(texts[SPEC], texts[TYPE], texts[OPTIONS]))
-		return NULL;
-	if (editing->plan && !has_option(texts[OPTIONS], "noauto") && is_missing(editing, texts[SPEC]))
-		tell_missing(editing, texts);
-	return edit_fields(editing, line, fields, texts);
+		fstab_set_options(fstab, i, options);
+	if (spec)
+		fstab_set_spec(fstab, i, spec);
 }
 
 char *fstab_edit_text(const struct fix_context *context, const char *data, size_t bytes,
 		      struct stable_names *names)
 {
-	struct editing editing = {.inspection = context->inspection, .names = names};
+	CLEANUP_FSTAB struct fstab *fstab = NULL;
 
-	return edit_lines(data, bytes, edit_entry, &editing);
+	if (memchr(data, '\0', bytes))
+		return NULL;
+	fstab = fstab_parse(data);
+	for (size_t i = 0; i < fstab_count(fstab); i++)
+		if (!is_left_alone(fstab_entry(fstab, i)))
+			edit_entry(context->inspection, fstab, i, names);
+	return names->replaced.count ? fstab_format(fstab) : NULL;
 }
 
 static char *note_entry(void *arg, const char *line, const char *rest)
@@ -215,25 +194,44 @@ static struct err *find_encrypted(const struct inspection *inspection, struct pl
 	return edit_visit(plan, "/etc/crypttab", note_entry, ret_found);
 }
 
-static char *reason(void *arg)
-{
-	struct editing *editing = arg;
-
-	return stable_names_reason(editing->names);
-}
-
 static bool applies(const struct fix_context *context)
 {
 	return context->inspection->volume_count > 0;
 }
 
+static void tell_all_missing(const struct inspection *inspection, struct plan *plan, const char *text,
+			     bool has_encrypted)
+{
+	CLEANUP_FSTAB struct fstab *fstab = fstab_parse(text);
+
+	for (size_t i = 0; i < fstab_count(fstab); i++) {
+		const struct fstab_entry *entry = fstab_entry(fstab, i);
+
+		if (!is_left_alone(entry) && !fstab_has_option(entry->options, "noauto", NULL) &&
+		    is_missing(inspection, entry->spec, has_encrypted))
+			tell_missing(plan, entry);
+	}
+}
+
 static struct err *plan_fstab(const struct fix_context *context, struct plan *plan)
 {
 	CLEANUP_STABLE_NAMES struct stable_names names = {0};
-	struct editing editing = {.inspection = context->inspection, .names = &names, .plan = plan};
+	CLEANUP_FREE char *data = NULL;
+	size_t bytes = 0;
+	bool has_encrypted = false;
 
-	TRY(find_encrypted(context->inspection, plan, &editing.has_encrypted));
-	return edit_file(plan, "/etc/fstab", edit_entry, &editing, reason);
+	TRY(find_encrypted(context->inspection, plan, &has_encrypted));
+	TRY(plan_read(plan, "/etc/fstab", &data, &bytes));
+	if (!data)
+		return NULL;
+	tell_all_missing(context->inspection, plan, data, has_encrypted);
+
+	CLEANUP_FREE char *edited = fstab_edit_text(context, data, bytes, &names);
+	if (!edited)
+		return NULL;
+
+	CLEANUP_FREE char *reason = stable_names_reason(&names);
+	return plan_write(plan, "/etc/fstab", edited, strlen(edited), "%s", reason);
 }
 
 const struct fix fix_fstab = {
