@@ -20,6 +20,7 @@ struct guest_volume {
 	char *uuid; /* of the content, as UUID= in fstab means it */
 	char *label;
 	char *partuuid;
+	char *partlabel; /* name of a GPT partition */
 	char *mount_point; /* in the guest's fstab, "swap", or NULL */
 	bool is_logical_volume;
 };
@@ -71,6 +72,12 @@ struct guest_leftover {
 	const char *why; /* static: "watches disks' SMART data; virtual disks have none" */
 };
 
+/* A disk as the guest's own configuration calls it by its kernel name. */
+struct guest_disk_name {
+	char *name; /* "sda", "nvme0n1", "cciss/c0d0" */
+	int disk; /* index of our disk, -1 where several would fit */
+};
+
 struct inspection {
 	struct machine_os os;
 	struct guest_boot boot;
@@ -78,6 +85,8 @@ struct inspection {
 	bool has_systemd;
 	struct guest_volume *volumes; /* root first */
 	size_t volume_count;
+	struct guest_disk_name *disk_names;
+	size_t disk_name_count;
 	struct guest_kernel *kernels; /* newest first */
 	size_t kernel_count;
 	struct guest_interface *interfaces;
