@@ -19,6 +19,7 @@
 /* Where the command line is on a line. */
 struct place {
 	struct span span;
+	bool is_setting; /* of a tool, for entries of all kinds: not an entry itself */
 	bool is_shell; /* the span is an assignment's value */
 	struct shell_value assignment;
 };
@@ -96,7 +97,8 @@ static bool locate_grub2(const char *line, struct place *ret_place)
 	value.name.end += at;
 	value.value.start += at;
 	value.value.end += at;
-	*ret_place = (struct place){.span = value.value, .is_shell = true, .assignment = value};
+	*ret_place = (struct place){
+		.span = value.value, .is_setting = true, .is_shell = true, .assignment = value};
 	return true;
 }
 
@@ -123,8 +125,10 @@ static bool locate_legacy(const char *line, struct place *ret_place)
 	for (size_t i = 0; settings[i]; i++) {
 		if (fnmatch(settings[i], line, 0))
 			continue;
-		ret_place->span = (struct span){.start = strcspn(line, "=") + 1, .end = strlen(line)};
-		ret_place->is_shell = false;
+		*ret_place = (struct place){
+			.span = {.start = strcspn(line, "=") + 1, .end = strlen(line)},
+			.is_setting = true,
+		};
 		return true;
 	}
 	return false;
@@ -173,7 +177,8 @@ static bool locate_default(const char *line, struct place *ret_place)
 	for (size_t i = 0; names[i]; i++) {
 		if (fnmatch(names[i], name, 0))
 			continue;
-		*ret_place = (struct place){.span = value.value, .is_shell = true, .assignment = value};
+		*ret_place = (struct place){
+			.span = value.value, .is_setting = true, .is_shell = true, .assignment = value};
 		return true;
 	}
 	return false;
@@ -224,31 +229,31 @@ static const struct format formats[] = {
 	{syslinux_files, locate_syslinux, NULL},
 };
 
+struct err *bootconfig_expand(const struct fix_context *context, struct plan *plan, const char *pattern,
+			      struct strv *paths)
+{
+	const char *esp = context->inspection->boot.esp_mount_point;
+
+	if (*pattern != '%')
+		return edit_expand(plan, pattern, paths);
+	if (!esp)
+		return NULL;
+
+	CLEANUP_FREE char *path = xasprintf("%s%s", esp, pattern + 1);
+	return edit_expand(plan, path, paths);
+}
+
 /* Several patterns can lead to one file (the ESP may be mounted on /boot): each is listed once. */
 static struct err *list_format(const struct fix_context *context, struct plan *plan,
 			       const struct format *format, struct strv *paths)
 {
-	const char *esp = context->inspection->boot.esp_mount_point;
 	CLEANUP_STRV struct strv found = {0};
 
-	for (const char *const *pattern = format->patterns; *pattern; pattern++) {
-		if (**pattern != '%') {
-			TRY(edit_expand(plan, *pattern, &found));
-		} else if (esp) {
-			CLEANUP_FREE char *path = xasprintf("%s%s", esp, *pattern + 1);
-			TRY(edit_expand(plan, path, &found));
-		}
-	}
+	for (const char *const *pattern = format->patterns; *pattern; pattern++)
+		TRY(bootconfig_expand(context, plan, *pattern, &found));
 	for (size_t i = 0; i < found.count; i++)
 		if (!strv_has(paths, found.items[i]))
 			strv_add(paths, found.items[i]);
-	return NULL;
-}
-
-struct err *bootconfig_list(const struct fix_context *context, struct plan *plan, struct strv *paths)
-{
-	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-		TRY(list_format(context, plan, &formats[i], paths));
 	return NULL;
 }
 
@@ -263,7 +268,7 @@ static unsigned place_flags(const struct visit *visit, const struct place *place
 {
 	const struct inspection *inspection = visit->context->inspection;
 
-	if (visit->format->loads_initramfs && !place->is_shell)
+	if (visit->format->loads_initramfs && !place->is_setting)
 		return visit->format->loads_initramfs(rest) ? 0 : BOOTCONFIG_NO_INITRAMFS;
 	for (size_t i = 0; i < inspection->kernel_count; i++)
 		if (inspection->kernels[i].initramfs)

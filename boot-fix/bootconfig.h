@@ -29,8 +29,8 @@ struct bootconfig_editor {
 struct err *bootconfig_edit(const struct fix_context *context, struct plan *plan,
 			    const struct bootconfig_editor *editor, void *arg) ERR_MUST_CHECK;
 
-/* The paths of all these files that the guest has, appended. */
-struct err *bootconfig_list(const struct fix_context *context, struct plan *plan, struct strv *paths)
-	ERR_MUST_CHECK;
+/* As edit_expand(); a "%" at the start stands for the EFI system partition's mount point. */
+struct err *bootconfig_expand(const struct fix_context *context, struct plan *plan, const char *pattern,
+			      struct strv *paths) ERR_MUST_CHECK;
 
 #endif

@@ -153,7 +153,7 @@ static struct err *tell_gettys(struct plan *plan)
 	return NULL;
 }
 
-static struct err *plan_terminals(struct plan *plan)
+static struct err *plan_terminals(const struct fix_context *context, struct plan *plan)
 {
 	static const struct {
 		const char *pattern;
@@ -164,7 +164,7 @@ static struct err *plan_terminals(struct plan *plan)
 		{"/boot/grub/grub.cfg", edit_terminal_command},
 		{"/boot/grub/custom.cfg", edit_terminal_command},
 		{"/boot/grub2/grub.cfg", edit_terminal_command},
-		{"/boot/efi/EFI/*/grub.cfg", edit_terminal_command},
+		{"%/EFI/*/grub.cfg", edit_terminal_command},
 		{"/boot/grub/menu.lst", edit_legacy_terminal},
 		{"/boot/grub/grub.conf", edit_legacy_terminal},
 	};
@@ -172,7 +172,7 @@ static struct err *plan_terminals(struct plan *plan)
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
 		CLEANUP_STRV struct strv paths = {0};
 
-		TRY(edit_expand(plan, files[i].pattern, &paths));
+		TRY(bootconfig_expand(context, plan, files[i].pattern, &paths));
 		for (size_t j = 0; j < paths.count; j++)
 			TRY(edit_file(plan, paths.items[j], files[i].edit, NULL, terminal_reason));
 	}
@@ -193,7 +193,7 @@ static struct err *plan_console(const struct fix_context *context, struct plan *
 
 	free(editing.serial);
 	TRY(err);
-	TRY(plan_terminals(plan));
+	TRY(plan_terminals(context, plan));
 	return tell_gettys(plan);
 }
 
