@@ -37,6 +37,12 @@ static struct err *take_options(const char *name, const struct vhdx_create_optio
 		return err_advise(
 			err_refused("%s: cannot be made: %s", name, vhdx_geometry_status_text(status)),
 			"choose other sizes");
+	if (geometry.physical_sector_bytes < geometry.logical_sector_bytes)
+		return err_advise(
+			err_refused("%s: cannot be made: its physical sectors would be smaller than "
+				    "its logical ones",
+				    name),
+			"choose 4096 for both");
 	*ret_metadata = (struct vhdx_metadata){
 		.geometry = geometry,
 		.is_fixed = options->flags & VHDX_FIXED,

@@ -72,6 +72,8 @@ struct err *vhdx_device_start(struct vhdx *vhdx, unsigned blk_flags, unsigned ba
 	vhdx->blk.size_bytes = geometry->size_bytes;
 	vhdx->blk.logical_sector_bytes = geometry->logical_sector_bytes;
 	vhdx->blk.physical_sector_bytes = geometry->physical_sector_bytes;
+	if (vhdx->blk.physical_sector_bytes < vhdx->blk.logical_sector_bytes)
+		vhdx->blk.physical_sector_bytes = vhdx->blk.logical_sector_bytes;
 	vhdx->blk.preferred_bytes = geometry->block_bytes;
 	vhdx->blk.flags = blk_flags;
 	vhdx->commit.log.ring.file_offset = limits.log_offset;

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tests/vhdx/lib-vhdx.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "p2v/base/mem.h"
+#include "p2v/base/run.h"
+#include "p2v/base/strv.h"
+
+#define PIECE_BYTES (1u << 20)
+
+struct blk *vhdx_in_memory(const struct vhdx_create_options *options, struct blk **ret_file)
+{
+	struct blk *file, *vhdx;
+
+	assert_no_error(blk_mem_create(0, &file));
+	assert_no_error(vhdx_create_on(file, options, NULL, &vhdx));
+	*ret_file = file;
+	return vhdx;
+}
+
+struct blk *copy_of(struct blk *blk)
+{
+	CLEANUP_FREE uint8_t *buf = xmalloc(PIECE_BYTES);
+	struct blk *copy;
+
+	assert_no_error(blk_mem_create(blk->size_bytes, &copy));
+	for (uint64_t offset = 0; offset < blk->size_bytes;) {
+		uint64_t left = blk->size_bytes - offset;
+		size_t bytes = left < PIECE_BYTES ? left : PIECE_BYTES;
+
+		assert_no_error(blk_pread(blk, buf, bytes, offset));
+		if (!blk_is_zero(buf, bytes))
+			assert_no_error(blk_pwrite(copy, buf, bytes, offset, 0));
+		offset += bytes;
+	}
+	return copy;
+}
+
+static void print_finding(void *arg, const struct vhdx_finding *finding)
+{
+	struct text *all = arg;
+
+	text_addf(all, "  %s at %llu: %s\n", finding->severity == VHDX_ERROR ? "error" : "warning",
+		  (unsigned long long)finding->file_offset, finding->text);
+}
+
+static struct vhdx_check_result check(struct blk *file, char **ret_text)
+{
+	struct text all = {0};
+	struct vhdx_check_result result;
+
+	assert_no_error(vhdx_check_on(file, print_finding, &all, &result));
+	*ret_text = text_take(&all);
+	return result;
+}
+
+void assert_clean(struct blk *file)
+{
+	CLEANUP_FREE char *text = NULL;
+	struct vhdx_check_result result = check(file, &text);
+
+	if (result.errors || result.warnings)
+		fail_msg("findings:\n%s", text);
+}
+
+void assert_no_errors_in(struct blk *file)
+{
+	CLEANUP_FREE char *text = NULL;
+	struct vhdx_check_result result = check(file, &text);
+
+	if (result.errors)
+		fail_msg("findings:\n%s", text);
+}
+
+void assert_has_finding(struct blk *file, const char *part_of_text)
+{
+	CLEANUP_FREE char *text = NULL;
+
+	check(file, &text);
+	if (!strstr(text, part_of_text))
+		fail_msg("no finding with \"%s\" in:\n%s", part_of_text, text);
+}
+
+struct blk *vhdx_opened(struct blk *file, unsigned flags)
+{
+	struct blk *vhdx = NULL;
+
+	assert_no_error(vhdx_open_on(file, flags, NULL, &vhdx));
+	assert_string_equal(vhdx->ops->kind, "vhdx");
+	return vhdx;
+}
+
+void assert_same_range(struct blk *got, struct blk *expected, uint64_t len_bytes, uint64_t offset)
+{
+	CLEANUP_FREE uint8_t *a = xmalloc(PIECE_BYTES);
+	CLEANUP_FREE uint8_t *b = xmalloc(PIECE_BYTES);
+
+	while (len_bytes) {
+		size_t bytes = len_bytes < PIECE_BYTES ? len_bytes : PIECE_BYTES;
+
+		assert_no_error(blk_pread(got, a, bytes, offset));
+		assert_no_error(blk_pread(expected, b, bytes, offset));
+		for (size_t i = 0; memcmp(a, b, bytes) && i < bytes; i++)
+			if (a[i] != b[i])
+				fail_msg("byte %llu is %02x, not %02x", (unsigned long long)(offset + i),
+					 a[i], b[i]);
+		offset += bytes;
+		len_bytes -= bytes;
+	}
+}
+
+void poke(struct blk *file, uint64_t offset, const void *bytes, size_t len_bytes)
+{
+	assert_no_error(blk_pwrite(file, bytes, len_bytes, offset, 0));
+}
+
+void poke_le32(struct blk *file, uint64_t offset, uint32_t value)
+{
+	le32 v = le32_make(value);
+
+	poke(file, offset, &v, sizeof v);
+}
+
+void poke_le64(struct blk *file, uint64_t offset, uint64_t value)
+{
+	le64 v = le64_make(value);
+
+	poke(file, offset, &v, sizeof v);
+}
+
+uint64_t peek_le64(struct blk *file, uint64_t offset)
+{
+	le64 v;
+
+	assert_no_error(blk_pread(file, &v, sizeof v, offset));
+	return le64_get(v);
+}
+
+void fix_checksum(struct blk *file, uint64_t offset, size_t structure_bytes)
+{
+	CLEANUP_FREE uint8_t *buf = xmalloc(structure_bytes);
+
+	assert_no_error(blk_pread(file, buf, structure_bytes, offset));
+	vhdx_checksum_set(buf, structure_bytes);
+	poke(file, offset, buf, structure_bytes);
+}
+
+uint64_t current_header(struct blk *file)
+{
+	return peek_le64(file, VHDX_HEADER_1_OFFSET + 8) > peek_le64(file, VHDX_HEADER_2_OFFSET + 8)
+		       ? VHDX_HEADER_1_OFFSET
+		       : VHDX_HEADER_2_OFFSET;
+}
+
+char *run_ok(const char *const *argv)
+{
+	struct run_options options = {.time_limit_ns = 120ull * 1000000000};
+	CLEANUP_RUN_RESULT struct run_result result = {0};
+
+	assert_no_error(run_argv(argv, &options, &result));
+	return take_ptr(result.out);
+}
+
+char *corpus_file(const char *dir, const char *name)
+{
+	const char *corpora = getenv("P2V_CORPORA");
+	CLEANUP_FREE char *packed = xasprintf("%s/%s", corpora ? corpora : "../shared/corpora", name);
+	const char *argv[] = {str_ends_with(name, ".bz2") ? "bzip2" : "xz", "-dc", packed, NULL};
+	struct run_options options = {.time_limit_ns = 60ull * 1000000000};
+	CLEANUP_RUN_RESULT struct run_result result = {0};
+	CLEANUP_FREE char *base = xstrdup(strrchr(name, '/') + 1);
+	CLEANUP_FCLOSE FILE *out = NULL;
+	char *path;
+
+	if (access(packed, R_OK)) {
+		print_message("  skipped: there is no %s\n", packed);
+		return NULL;
+	}
+	*strrchr(base, '.') = 0;
+	path = test_path(dir, base);
+	assert_no_error(run_argv(argv, &options, &result));
+	out = fopen(path, "wb");
+	assert_non_null(out);
+	assert_int_equal(fwrite(result.out, 1, result.out_bytes, out), result.out_bytes);
+	return path;
+}
+
+char *sha256_of(struct blk *blk, uint64_t len_bytes)
+{
+	static const char *const argv[] = {"sha256sum", NULL};
+	CLEANUP_FREE uint8_t *content = xmalloc(len_bytes);
+	struct run_options options = {
+		.time_limit_ns = 60ull * 1000000000, .input = content, .input_bytes = len_bytes};
+	CLEANUP_RUN_RESULT struct run_result result = {0};
+
+	assert_no_error(blk_pread(blk, content, len_bytes, 0));
+	assert_no_error(run_argv(argv, &options, &result));
+	return xstrndup(result.out, 64);
+}
