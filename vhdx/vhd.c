@@ -170,8 +170,26 @@ static struct err *find_footer(struct vhd *vhd)
 	return damaged(file, "the footer", problem);
 }
 
-static struct err *load(struct vhd *vhd)
+static struct err *refuse_differencing(const struct blk *blk)
 {
+	return err_advise(err_refused("%s: is a differencing VHD, whose parent holds the rest", blk->name),
+			  "merge it into its parent (Hyper-V: Merge-VHD), or name a VHD that stands alone");
+}
+
+static struct err *inspect_pread(struct blk *blk, void *buf, size_t len_bytes, uint64_t offset)
+{
+	(void)buf;
+	(void)len_bytes;
+	(void)offset;
+	return refuse_differencing(blk);
+}
+
+static struct err *load(struct vhd *vhd, unsigned flags)
+{
+	/* Without extents of its own: nothing is to be called a hole that the parent may fill. */
+	static const struct blk_ops inspect_ops = {
+		.kind = "vhd", .pread = inspect_pread, .close = fixed_close};
+
 	TRY(find_footer(vhd));
 	vhd->blk.size_bytes = vhd->footer.size_bytes;
 	switch (vhd->footer.type) {
@@ -187,10 +205,11 @@ static struct err *load(struct vhd *vhd)
 		vhd->blk.ops = &vhd_dynamic_ops;
 		return vhd_dynamic_load(vhd);
 	default:
-		return err_advise(err_refused("%s: is a differencing VHD, whose parent holds the rest",
-					      vhd->file->name),
-				  "merge it into its parent (Hyper-V: Merge-VHD), or name a VHD that stands "
-				  "alone");
+		if (!(flags & VHD_OPEN_INSPECT))
+			return refuse_differencing(&vhd->blk);
+		vhd->blk.ops = &inspect_ops;
+		vhd->blk.flags |= BLK_READ_ONLY;
+		return vhd_dynamic_load(vhd);
 	}
 }
 
@@ -202,7 +221,7 @@ struct err *vhd_open_on(struct blk *file, unsigned flags, const struct log *log,
 	TRY(vhd_new(file, log, &vhd));
 	if (!(flags & VHD_OPEN_WRITE))
 		vhd->blk.flags |= BLK_READ_ONLY;
-	err = load(vhd);
+	err = load(vhd, flags);
 	if (err)
 		return vhd_abandon(vhd, err);
 	*ret_blk = &vhd->blk;

@@ -48,6 +48,8 @@ struct err *vhd_create_on(struct blk *file, const struct vhd_create_options *opt
 			  struct blk **ret_blk) ERR_MUST_CHECK;
 
 #define VHD_OPEN_WRITE (1u << 0) /* else read-only */
+/* Only to look into: vhd_get_info() works on differencing files too; reading one stays ERR_REFUSED. */
+#define VHD_OPEN_INSPECT (1u << 1)
 
 /*
  * Opens a VHD and checks all its structures.  One good copy of the footer is
