@@ -82,6 +82,9 @@ $(O)/version: FORCE
 $(call objects,$(SRC_CMD)): $(O)/version
 $(call objects,$(SRC_CMD)): CPPFLAGS += -DP2V_VERSION='"$(VERSION)"'
 
+# Taken in by the assembler, which tells make nothing of it.
+$(O)/p2v/prove/script.o: p2v/prove/report.sh
+
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	@echo '  CC    $<'

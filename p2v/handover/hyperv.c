@@ -16,6 +16,8 @@
 
 #include <string.h>
 
+#include "p2v/base/mem.h"
+
 /* A literal: inside single quotes nothing but the quote is special, and PowerShell takes four
  * typographic ones (U+2018 to U+201B) for it too; doubled, each stands for itself
  * (about_Quoting_Rules; CodeGeneration.EscapeSingleQuotedStringContent). */
@@ -42,6 +44,8 @@ static void add(struct text *text, const char *s)
 
 static void add_head(struct text *text, const struct vm *vm)
 {
+	CLEANUP_FREE char *file_name = xasprintf("%s.ps1", vm->file_name);
+
 	add(text, "# Defines this machine on a Hyper-V host; written by p2v:\n#     ");
 	add(text, vm->name);
 	add(text,
