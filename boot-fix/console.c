@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A screen to look at.
+ * Consoles that the virtual machine has.
  *
- * A server that talks to its serial port alone is mute in a virtual machine:
- * the port may be missing (Hyper-V generation 2), or exist with nobody behind
- * it (generation 1).  So where only serial consoles are set, the screen is
- * added, behind them: the last console= is /dev/console, where an initramfs
- * asks for a passphrase and the emergency shell appears.  The serial ports keep
- * their messages and their login.  Settings that have the screen already are
- * left in their order, and so are quiet, video= and nomodeset: none of them
- * makes a machine unreachable.
+ * A server's second serial port is often the one that its management board
+ * passes on.  A virtual machine has the first at most: consoles on others move
+ * there.  The kernel believes in a port that is not there, and if it is the last
+ * console=, then /dev/console is a hole: no passphrase can be typed, no emergency
+ * shell is seen.  So the screen is added where only serial ports are set, behind
+ * them, and goes last where the machine has no serial port (Hyper-V generation
+ * 2).  Otherwise settings that have the screen keep their order, and quiet,
+ * video= and nomodeset are left: none of them makes a machine unreachable.
  */
+#include <stdint.h>
 #include <string.h>
 
 #include "boot-fix/bootconfig.h"
@@ -18,19 +19,27 @@
 #include "boot-fix/fixes.h"
 #include "p2v/base/mem.h"
 
-static bool is_serial(const char *console)
-{
-	return str_starts_with(console, "ttyS") || str_starts_with(console, "ttyUSB") ||
-	       str_starts_with(console, "uart");
-}
+#define FIRST_PORT "ttyS0"
 
 static bool is_screen(const char *console)
 {
 	return str_starts_with(console, "tty") && console[3] >= '0' && console[3] <= '9';
 }
 
+/* "ttyS1,115200n8" */
+static bool is_port(const char *console)
+{
+	return str_starts_with(console, "ttyS") && console[4] >= '0' && console[4] <= '9';
+}
+
+static bool is_first_port(const char *console)
+{
+	return str_starts_with(console, FIRST_PORT) && strchr(",", console[strlen(FIRST_PORT)]);
+}
+
 struct editing {
-	char *serial; /* the last serial console of the current file */
+	bool has_no_port; /* the machine, not one at all */
+	struct strv reasons; /* for the current file */
 };
 
 static void begin_file(void *arg, const char *path)
@@ -38,40 +47,94 @@ static void begin_file(void *arg, const char *path)
 	struct editing *editing = arg;
 
 	(void)path;
-	free(editing->serial);
-	editing->serial = NULL;
+	strv_deinit(&editing->reasons);
+}
+
+static void add_reason(struct editing *editing, const char *reason)
+{
+	if (!strv_has(&editing->reasons, reason))
+		strv_add(&editing->reasons, reason);
+}
+
+/* The word's console=, NULL if it is none. */
+static char *console_at(const struct cmdline *cmdline, size_t i)
+{
+	return cmdline_value(cmdline, i, "console");
+}
+
+/* Consoles on ports that no virtual machine has become the first port, with their speed. */
+static bool move_ports(struct editing *editing, struct cmdline *cmdline)
+{
+	bool has_first = false, changed = false;
+
+	for (size_t i = 0; i < cmdline->count; i++) {
+		CLEANUP_FREE char *console = console_at(cmdline, i);
+
+		has_first = has_first || (console && is_first_port(console));
+	}
+	for (size_t i = 0; i < cmdline->count; i++) {
+		CLEANUP_FREE char *console = console_at(cmdline, i);
+
+		if (!console || !is_port(console) || is_first_port(console))
+			continue;
+
+		size_t port_bytes = strcspn(console, ",");
+		CLEANUP_FREE char *moved = xasprintf("%s%s", FIRST_PORT, console + port_bytes);
+		CLEANUP_FREE char *reason = xasprintf("a virtual machine has no serial port %.*s, at most %s",
+						      (int)port_bytes, console, FIRST_PORT);
+		if (has_first)
+			cmdline_remove(cmdline, i--);
+		else
+			cmdline_set_value(cmdline, i, moved);
+		add_reason(editing, reason);
+		has_first = changed = true;
+	}
+	return changed;
+}
+
+static bool add_screen_console(struct editing *editing, struct cmdline *cmdline)
+{
+	size_t behind_ports = 0, screen = SIZE_MAX;
+
+	for (size_t i = 0; i < cmdline->count; i++) {
+		CLEANUP_FREE char *console = console_at(cmdline, i);
+
+		if (console && is_screen(console))
+			screen = i;
+		else if (console && is_port(console))
+			behind_ports = i + 1;
+		else if (console)
+			return false; /* something else that the administrator knows better */
+	}
+	if (!behind_ports || (screen != SIZE_MAX && (screen >= behind_ports || !editing->has_no_port)))
+		return false;
+	cmdline_insert(cmdline, behind_ports,
+		       screen == SIZE_MAX ? "console=tty0" : cmdline->words[screen].text);
+	if (screen != SIZE_MAX)
+		cmdline_remove(cmdline, screen);
+	add_reason(editing,
+		   screen == SIZE_MAX
+			   ? "messages and prompts went to a serial port alone, and the screen was mute"
+			   : "prompts went to a serial port, of which a generation 2 machine has none");
+	return true;
 }
 
 static bool edit_cmdline(void *arg, unsigned flags, struct cmdline *cmdline)
 {
-	struct editing *editing = arg;
-	size_t behind = 0;
+	bool moved = move_ports(arg, cmdline);
 
 	(void)flags;
-	for (size_t i = 0; i < cmdline->count; i++) {
-		CLEANUP_FREE char *console = cmdline_value(cmdline, i, "console");
-
-		if (!console)
-			continue;
-		if (!is_serial(console) || is_screen(console))
-			return false;
-		behind = i + 1;
-		free(editing->serial);
-		editing->serial = xstrndup(console, strcspn(console, ","));
-	}
-	if (!behind)
-		return false;
-	cmdline_insert(cmdline, behind, "console=tty0");
-	return true;
+	return add_screen_console(arg, cmdline) || moved;
 }
 
 static char *cmdline_reason(void *arg)
 {
 	struct editing *editing = arg;
+	CLEANUP_TEXT struct text text = {0};
 
-	return xasprintf(
-		"messages and prompts went to the serial port %s alone, which a virtual machine may lack",
-		editing->serial);
+	for (size_t i = 0; i < editing->reasons.count; i++)
+		text_addf(&text, "%s%s", i ? "; " : "", editing->reasons.items[i]);
+	return text_take(&text);
 }
 
 /* GRUB's terminals, a list of words: the screen goes in front where there is only a serial one. */
@@ -133,7 +196,7 @@ static char *terminal_reason(void *arg)
 	return xstrdup("the boot menu was shown on the serial port alone, which a virtual machine may lack");
 }
 
-/* A login on a port that is not there makes every boot wait; nothing else comes of it. */
+/* A login on a port that is not there fails and is started again; nothing else comes of it. */
 static struct err *tell_gettys(struct plan *plan)
 {
 	static const char prefix[] = "serial-getty@ttyS";
@@ -188,10 +251,13 @@ static bool applies(const struct fix_context *context)
 static struct err *plan_console(const struct fix_context *context, struct plan *plan)
 {
 	static const struct bootconfig_editor editor = {begin_file, edit_cmdline, cmdline_reason};
-	struct editing editing = {NULL};
+	struct editing editing = {
+		.has_no_port =
+			context->targets & TARGET_HYPERV && context->machine->firmware == FIRMWARE_UEFI,
+	};
 	struct err *err = bootconfig_edit(context, plan, &editor, &editing);
 
-	free(editing.serial);
+	strv_deinit(&editing.reasons);
 	TRY(err);
 	TRY(plan_terminals(context, plan));
 	return tell_gettys(plan);

@@ -219,13 +219,17 @@ static const struct fix_case consoles[] = {
 	{
 		.title = "serial alone",
 		.fix = "console",
-		.before = TREE({"/boot/grub/grub.cfg", "serial --unit=0 --speed=115200\n"
-						       "terminal_input serial\n"
-						       "terminal_output serial\n"
-						       "  terminal_output --append serial\n"
-						       "linux /v root=UUID=x console=ttyS1,115200n8 quiet\n"
-						       "linux /v root=UUID=x console=tty0 console=ttyS0\n"
-						       "linux /v root=UUID=x quiet nomodeset\n"},
+		.before = TREE({"/boot/grub/grub.cfg",
+				"serial --unit=0 --speed=115200\n"
+				"terminal_input serial\n"
+				"terminal_output serial\n"
+				"  terminal_output --append serial\n"
+				"linux /v root=UUID=x console=ttyS1,115200n8 quiet\n"
+				"linux /v root=UUID=x console=tty0 console=ttyS0\n"
+				"linux /v root=UUID=x console=tty0 console=ttyS0\n"
+				"linux /v root=UUID=x console=tty0 console=ttyS0,115200n8\n"
+				"linux /v root=UUID=x console=ttyS0 console=hvc0\n"
+				"linux /v root=UUID=x quiet nomodeset\n"},
 			       {"/etc/default/grub", "GRUB_TERMINAL=serial\n"
 						     "GRUB_TERMINAL_OUTPUT=\"serial gfxterm\"\n"
 						     "GRUB_CMDLINE_LINUX=console=ttyS0\n"}),
@@ -234,8 +238,11 @@ static const struct fix_case consoles[] = {
 			       "terminal_input console serial\n"
 			       "terminal_output console serial\n"
 			       "  terminal_output --append serial\n"
-			       "linux /v root=UUID=x console=ttyS1,115200n8 console=tty0 quiet\n"
+			       "linux /v root=UUID=x console=ttyS0,115200n8 console=tty0 quiet\n"
 			       "linux /v root=UUID=x console=tty0 console=ttyS0\n"
+			       "linux /v root=UUID=x console=tty0 console=ttyS0\n"
+			       "linux /v root=UUID=x console=tty0 console=ttyS0,115200n8\n"
+			       "linux /v root=UUID=x console=ttyS0 console=hvc0\n"
 			       "linux /v root=UUID=x quiet nomodeset\n"},
 			      {"/etc/default/grub", "GRUB_TERMINAL=\"console serial\"\n"
 						    "GRUB_TERMINAL_OUTPUT=\"serial gfxterm\"\n"
@@ -306,6 +313,26 @@ DEFINE_TEST(settings)
 DEFINE_TEST(consoles)
 DEFINE_TEST(blacklists)
 
+/* Hyper-V's generation 2 has no serial port at all: the screen is the last console. */
+static void test_no_port(void **state)
+{
+	static const struct tree_entry before[] = {
+		{"/etc/kernel/cmdline", "console=tty0 root=x console=ttyS1,115200 quiet\n"},
+		{"/boot/grub/grub.cfg", "linux /v console=ttyS0 console=tty0\n"},
+		{NULL},
+	};
+	static const struct tree_entry after[] = {
+		{"/etc/kernel/cmdline", "root=x console=ttyS0,115200 console=tty0 quiet\n"},
+		{NULL},
+	};
+	struct server server;
+
+	(void)state;
+	server_init(&server);
+	server.machine.firmware = FIRMWARE_UEFI;
+	fix_case_run(&server, &(struct fix_case){"generation 2", "console", before, after, NULL});
+}
+
 /* An environment block keeps its size, in which alone GRUB reads it; with no room it stays as it is. */
 static void test_environment(void **state)
 {
@@ -359,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_names),	    cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_consoles),    cmocka_unit_test(test_blacklists),
 		cmocka_unit_test(test_environment), cmocka_unit_test(test_links),
+		cmocka_unit_test(test_no_port),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
