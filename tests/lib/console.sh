@@ -35,19 +35,17 @@ console_text() {
 # empty.
 console_wait() {
 	local deadline=$((SECONDS + $1)) pid=$2 pattern=$3 failures=$4
-	local log found
+	local log text found
 	shift 4
 
 	while :; do
 		for log in "$@"; do
-			if console_text "$log" | grep -qE -e "$pattern"; then
+			text=$(console_text "$log")
+			if grep -qE -e "$pattern" <<<"$text"; then
 				printf '%s\n' "$log"
 				return 0
 			fi
-		done
-		for log in "$@"; do
-			[ -n "$failures" ] || break
-			if found=$(console_text "$log" | grep -m1 -E -e "$failures"); then
+			if [ -n "$failures" ] && found=$(grep -m1 -E -e "$failures" <<<"$text"); then
 				printf 'the console shows "%s"\n' "$found"
 				return 1
 			fi
@@ -112,7 +110,7 @@ console_size() {
 console_expect() {
 	local deadline=$((SECONDS + $1)) pid=$2 pattern=$3 log=$4 from=$5
 
-	until console_text "$log" "$from" | grep -qE -e "$pattern"; do
+	until grep -qE -e "$pattern" <<<"$(console_text "$log" "$from")"; do
 		kill -0 "$pid" 2>/dev/null && [ $SECONDS -lt "$deadline" ] || return
 		sleep 0.3
 	done

@@ -26,4 +26,6 @@ HW_B_MAC=00:1b:21:5a:0b:01
 HW_B_NIC_SLOT=0x1c
 HW_B_NIC_NAME=eno1
 HW_B_DISK_SERIALS=(P5520B0001 P5520B0002)
-HW_B_DISK_EUIS=(0x5cd2e4000b000001 0x5cd2e4000b000002)
+# How Linux names them (/sys/block/nvme0n1/wwid): vendor, serial, model. QEMU's
+# drives have no EUI that Linux would believe.
+HW_B_DISK_WWID=nvme.1b36-50353532304230303031-51454d55204e564d65204374726c-00000001

@@ -116,20 +116,35 @@ machine_nvram_template() {
 # snapshot=on: writes go to an unlinked temporary file, FILE stays as it is.
 machine_add_disk() {
 	local n=$1 bus=$2 identity=$3 format=$4 file=$5
+	local device
+	local order=''
 
+	# A virtual machine is told what to boot from; a server's firmware knows.
+	[ "$identity" != - ] || [ "$n" != 0 ] || order=,bootindex=0
 	qemu_args+=(-drive "if=none,id=disk$n,snapshot=on,format=$format,file=${file//,/,,}")
 	case $bus in
-	ahci) qemu_args+=(-device "ide-hd,drive=disk$n,bus=ide.$n$(machine_sata_name "$n" "$identity")") ;;
-	ide) qemu_args+=(-device "ide-hd,drive=disk$n,bus=ide.$((n / 2)),unit=$((n % 2))") ;;
-	nvme) qemu_args+=(-device "nvme,id=nvme$n,addr=$((4 + n)),$(machine_nvme_name "$n" "$identity")"
-		-device "nvme-ns,drive=disk$n,bus=nvme$n,nsid=1$(machine_eui "$n" "$identity")") ;;
-	virtio) machine_add_port "disk$n" && qemu_args+=(-device "virtio-blk-pci,drive=disk$n,bus=port-disk$n") ;;
+	ahci)
+		device=ide-hd,drive=disk$n,bus=ide.$n$(machine_sata_name "$n" "$identity")
+		;;
+	ide)
+		device=ide-hd,drive=disk$n,bus=ide.$((n / 2)),unit=$((n % 2))
+		;;
+	nvme)
+		device=nvme,drive=disk$n,addr=$((4 + n)),serial=$(machine_nvme_serial "$n" "$identity")
+		;;
+	virtio)
+		machine_add_port "disk$n"
+		device=virtio-blk-pci,drive=disk$n,bus=port-disk$n
+		;;
 	scsi)
 		[ "$n" -gt 0 ] || qemu_args+=(-device virtio-scsi-pci,id=scsi)
-		qemu_args+=(-device "scsi-hd,drive=disk$n,bus=scsi.0")
+		device=scsi-hd,drive=disk$n,bus=scsi.0
 		;;
-	*) return 1 ;;
+	*)
+		return 1
+		;;
 	esac
+	qemu_args+=(-device "$device$order")
 }
 
 machine_sata_name() {
@@ -138,14 +153,8 @@ machine_sata_name() {
 		"${HW_A_DISK_SERIALS[$1]}" "${HW_A_DISK_WWNS[$1]}"
 }
 
-machine_nvme_name() {
-	[ "$2" = B ] && printf 'serial=%s' "${HW_B_DISK_SERIALS[$1]}" ||
-		printf 'serial=VM%04d' "$1"
-}
-
-machine_eui() {
-	[ "$2" = B ] || return 0
-	printf ',eui64=%s' "${HW_B_DISK_EUIS[$1]}"
+machine_nvme_serial() {
+	[ "$2" = B ] && printf '%s' "${HW_B_DISK_SERIALS[$1]}" || printf 'VM%04d' "$1"
 }
 
 # Virtual devices sit behind a port each, as libvirt places them.

@@ -17,11 +17,6 @@ SAMPLE_PASSWORD=p2v-sample
 export LIBGUESTFS_BACKEND=direct
 export LIBGUESTFS_BACKEND_SETTINGS=force_tcg
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$*" >&2
-	exit 1
-}
-
 step() {
 	printf '== %3d s: %s\n' "$SECONDS" "$*"
 }
@@ -88,6 +83,7 @@ set_identity() {
 		ff02::1	ip6-allnodes
 		ff02::2	ip6-allrouters
 	EOT
+	put "$root/etc/default/locale" <<<"LANG=C.UTF-8"
 	put "$root/etc/resolv.conf" <<<"nameserver 192.0.2.53"
 	printf '%s' "$name" | md5sum | cut -c1-32 | put "$root/etc/machine-id"
 	in_tree "$root" chpasswd <<<"root:$SAMPLE_PASSWORD"

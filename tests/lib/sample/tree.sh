@@ -19,7 +19,7 @@ PACKAGES=(
 # One line a sample: sets that may contradict each other.
 DOWNLOADS=(
 	"grub-pc smartmontools ipmitool openipmi"
-	"grub-efi-amd64 grub-efi-amd64-signed shim-signed lvm2 xfsprogs dosfstools smartmontools"
+	"grub-efi-amd64 grub-efi-amd64-signed shim-signed efibootmgr lvm2 xfsprogs dosfstools smartmontools"
 )
 # Documentation is a quarter of the files and no part of any test.
 LEFT_OUT=('/usr/share/doc/*' '/usr/share/man/*' '/usr/share/locale/*' '/usr/share/info/*')
