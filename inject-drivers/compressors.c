@@ -13,7 +13,11 @@
 #include <archive.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <zstd.h>
 
+#include "p2v/base/le.h"
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
 #include "p2v/base/strv.h"
@@ -21,6 +25,52 @@
 #define TIME_LIMIT_NS (1800 * 1000000000ull)
 
 #define MAGIC(bytes) .magic = (bytes), .magic_bytes = sizeof(bytes) - 1
+
+#define LZ4_LEGACY_MAGIC 0x184c2102
+#define LZ4_BLOCK_MAX_BYTES (8u << 20) /* unpacked */
+/* LZ4_COMPRESSBOUND() of that */
+#define LZ4_PACKED_MAX_BYTES (LZ4_BLOCK_MAX_BYTES + LZ4_BLOCK_MAX_BYTES / 255 + 16)
+
+/* LZ4's legacy frame (lz4_Frame_format.md) has no end: blocks with their size in front, until something
+ * else comes.  Of that the kernel only takes another such frame. */
+static uint64_t find_lz4_end(int fd, uint64_t start, uint64_t end)
+{
+	uint64_t at = start;
+	le32 word;
+
+	while (end - at > sizeof word && pread(fd, &word, sizeof word, (off_t)at) == sizeof word) {
+		uint32_t bytes = le32_get(word);
+
+		if (bytes == LZ4_LEGACY_MAGIC)
+			bytes = 0;
+		else if (bytes == 0 || bytes > LZ4_PACKED_MAX_BYTES)
+			return at;
+		if (bytes > end - at - sizeof word)
+			return end; /* cut short: the filter will say so */
+		at += sizeof word + bytes;
+	}
+	return at;
+}
+
+/* libarchive's filter takes anything but another frame for damage. */
+static uint64_t find_zstd_end(int fd, uint64_t start, uint64_t end)
+{
+	uint64_t page = start - start % (uint64_t)sysconf(_SC_PAGESIZE);
+	char *map = mmap(NULL, end - page, PROT_READ, MAP_PRIVATE, fd, (off_t)page);
+	uint64_t at = start;
+
+	if (map == MAP_FAILED)
+		return end;
+	while (at < end) {
+		size_t bytes = ZSTD_findFrameCompressedSize(map + (at - page), end - at);
+
+		if (ZSTD_isError(bytes))
+			break;
+		at += bytes;
+	}
+	munmap(map, end - page);
+	return at == start ? end : at;
+}
 
 static const struct compressor compressors[] = {
 	{
@@ -57,6 +107,7 @@ static const struct compressor compressors[] = {
 		.name = "zstd",
 		MAGIC("\x28\xb5\x2f\xfd"),
 		.read_filter = archive_read_support_filter_zstd,
+		.find_end = find_zstd_end,
 		.argv = (const char *const[]){"zstd", "-q", "-9", "-T0", "-f", NULL},
 		.suffix = ".zst",
 	},
@@ -64,6 +115,7 @@ static const struct compressor compressors[] = {
 		.name = "lz4",
 		MAGIC("\x02\x21\x4c\x18"),
 		.read_filter = archive_read_support_filter_lz4,
+		.find_end = find_lz4_end,
 		/* -l: the legacy frame, the only one the kernel reads; -m: name the result by suffix. */
 		.argv = (const char *const[]){"lz4", "-q", "-l", "-9", "-f", "-m", NULL},
 		.suffix = ".lz4",

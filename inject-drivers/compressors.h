@@ -7,6 +7,7 @@
 #define INJECT_DRIVERS_COMPRESSORS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "p2v/base/err.h"
 #include "p2v/base/log.h"
@@ -18,6 +19,8 @@ struct compressor {
 	const char *magic;
 	size_t magic_bytes;
 	int (*read_filter)(struct archive *); /* libarchive's, for unpacking */
+	/* Where the data ends that begin at start, at most end; NULL: the filter finds out by itself. */
+	uint64_t (*find_end)(int fd, uint64_t start, uint64_t end);
 	/* Makes FILE`suffix` from FILE, which comes last; NULL-ended. */
 	const char *const *argv;
 	const char *suffix;

@@ -3,13 +3,11 @@
  * Reading an initramfs.
  *
  * The file is cut into segments at the byte level, because no library looks
- * behind the first archive.  Where compressed data ends is known only after
- * unpacking it, so cutting and listing are one pass.  Some unpackers report
- * what follows as an error; they are then asked again with just the bytes that
- * they had used.
+ * behind the first archive.  Where compressed data ends is, for most formats,
+ * known only after unpacking it, so cutting and listing are one pass.
  *
- * Left out: something other than zeros behind an xz or LZ4 segment, which those
- * formats' readers cannot tell from damage (the kernel's neither, for LZ4).
+ * Left out: something other than zeros behind xz data, which its reader cannot
+ * tell from damage, and behind LZ4 data, which the kernel cannot either.
  */
 #include "inject-drivers/initramfs.h"
 
@@ -83,7 +81,7 @@ static struct err *add_entry(struct initramfs *initramfs, struct newc_reader *re
 	return is_kept(path, newc) ? read_kept_data(reader, entry) : NULL;
 }
 
-/* Lists one segment from its start on; segment->end is a limit before and the end afterwards. */
+/* Lists one segment from its start on, up to segment->end at most. */
 static struct err *list_segment(struct initramfs *initramfs, int fd, struct initramfs_segment *segment,
 				uint64_t *ret_consumed_bytes)
 {
@@ -91,56 +89,33 @@ static struct err *list_segment(struct initramfs *initramfs, int fd, struct init
 	CLEANUP_STREAM struct stream *stream = NULL;
 	struct newc_reader reader = {.name = initramfs->name};
 	enum newc_event event = NEWC_ENTRY;
-	struct err *err = NULL;
 
-	segment->archive_count = 0;
-	*ret_consumed_bytes = 0;
 	TRY(stream_open(fd, initramfs->name, segment->start, segment->end, segment->compressor, &stream));
 	reader.stream = stream;
-	while (!err && event != NEWC_END) {
-		err = newc_read_header(&reader, entry, &event);
-		if (!err && event == NEWC_END && !segment->archive_count)
-			err = err_refused("%s: the %s data hold no archive", initramfs->name,
-					  segment->compressor->name);
-		if (!err && event == NEWC_ENTRY)
-			err = add_entry(initramfs, &reader, entry, segment->archive_count);
-		if (!err && event == NEWC_TRAILER)
+	/* Uncompressed archives are segments of their own: their ends are known. */
+	while (event != NEWC_END && (segment->compressor || event != NEWC_TRAILER)) {
+		TRY(newc_read_header(&reader, entry, &event));
+		if (event == NEWC_ENTRY)
+			TRY(add_entry(initramfs, &reader, entry, segment->archive_count));
+		if (event == NEWC_TRAILER)
 			segment->archive_count++;
-		if (!err && event == NEWC_TRAILER && !segment->compressor)
-			break;
 	}
-	if (!err)
-		err = newc_skip_data(&reader);
+	if (!segment->archive_count)
+		return err_refused("%s: the %s data hold no archive", initramfs->name,
+				   segment->compressor->name);
+	TRY(newc_skip_data(&reader));
 	*ret_consumed_bytes = segment->compressor ? stream_consumed_bytes(stream) : reader.position;
-	return err;
-}
-
-static void drop_entries(struct initramfs *initramfs, size_t count)
-{
-	while (initramfs->entry_count > count) {
-		initramfs->entry_count--;
-		free(initramfs->entries[initramfs->entry_count].path);
-		free(initramfs->entries[initramfs->entry_count].data);
-	}
+	return NULL;
 }
 
 static struct err *add_segment(struct initramfs *initramfs, int fd, struct initramfs_segment *segment)
 {
-	size_t entry_count = initramfs->entry_count;
-	uint64_t consumed;
-	struct err *err = list_segment(initramfs, fd, segment, &consumed);
+	const struct compressor *compressor = segment->compressor;
+	uint64_t consumed = 0;
 
-	if (err && segment->compressor && consumed && consumed < segment->end - segment->start) {
-		struct err *second;
-
-		drop_entries(initramfs, entry_count);
-		segment->end = segment->start + consumed;
-		second = list_segment(initramfs, fd, segment, &consumed);
-		err_free(second ? second : err);
-		err = second ? err : NULL;
-	}
-	if (err)
-		return err;
+	if (compressor && compressor->find_end)
+		segment->end = compressor->find_end(fd, segment->start, segment->end);
+	TRY(list_segment(initramfs, fd, segment, &consumed));
 	segment->end = segment->start + consumed;
 	array_grow(initramfs->segments, initramfs->segment_count, initramfs->segment_capacity);
 	initramfs->segments[initramfs->segment_count++] = *segment;
@@ -170,6 +145,16 @@ static struct err *skip_zeros(int fd, const char *path, uint64_t *offset, uint64
 	return NULL;
 }
 
+static bool follows_lz4(const struct initramfs *initramfs)
+{
+	const struct initramfs_segment *last;
+
+	if (!initramfs->segment_count)
+		return false;
+	last = &initramfs->segments[initramfs->segment_count - 1];
+	return last->compressor && strcmp(last->compressor->name, "lz4") == 0;
+}
+
 static struct err *identify(struct initramfs *initramfs, int fd, struct initramfs_segment *segment)
 {
 	char head[NEWC_MAGIC_BYTES] = {0};
@@ -178,6 +163,9 @@ static struct err *identify(struct initramfs *initramfs, int fd, struct initramf
 	_Static_assert(NEWC_MAGIC_BYTES >= COMPRESSOR_MAGIC_BYTES, "one read serves both");
 	if (n < 0)
 		return err_from_errno(errno, "%s", initramfs->path);
+	if (follows_lz4(initramfs))
+		return err_refused("%s: something follows its LZ4 data at byte %llu, which no kernel reads",
+				   initramfs->name, (unsigned long long)segment->start);
 	if (memcmp(head, newc_magic, sizeof head) == 0 || memcmp(head, newc_magic_crc, sizeof head) == 0) {
 		if (segment->start % 4 == 0)
 			return NULL;
@@ -230,7 +218,10 @@ struct err *initramfs_read(const char *path, const char *name, struct initramfs 
 
 void initramfs_deinit(struct initramfs *initramfs)
 {
-	drop_entries(initramfs, 0);
+	for (size_t i = 0; i < initramfs->entry_count; i++) {
+		free(initramfs->entries[i].path);
+		free(initramfs->entries[i].data);
+	}
 	free(initramfs->entries);
 	free(initramfs->segments);
 	free(initramfs->path);

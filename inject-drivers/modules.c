@@ -225,7 +225,7 @@ static void add_soft_needs(const struct module_tree *tree, const char *name, str
 			module_name_normalise(need);
 			if (module_tree_find(tree, need))
 				module_tree_add_needed(tree, need, files);
-			else if (!module_tree_has_built_in(tree, need))
+			else
 				add_by_alias(tree, need, files);
 		}
 	}

@@ -4,9 +4,7 @@
  * data.
  *
  * libarchive's count of the bytes that its first filter took from the file is
- * exact to the byte for every compressor that marks its end, concatenated
- * streams included (they read as one).  LZ4's legacy frame does not mark it and
- * may swallow four bytes more.
+ * exact to the byte, concatenated streams included (they read as one).
  */
 #include "inject-drivers/stream.h"
 
@@ -29,6 +27,7 @@ struct stream {
 	uint64_t end;
 	int read_errno; /* why the file could not be read */
 	bool is_empty;
+	bool is_bad; /* from the first byte on */
 	unsigned char buffer[BUFFER_BYTES];
 };
 
@@ -85,10 +84,8 @@ struct err *stream_open(int fd, const char *name, uint64_t start, uint64_t end,
 	status = archive_read_open(stream->archive, stream, NULL, read_file, NULL);
 	if (status == ARCHIVE_OK || status == ARCHIVE_WARN)
 		status = archive_read_next_header(stream->archive, &entry);
-	if (status == ARCHIVE_EOF)
-		stream->is_empty = true;
-	else if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
-		return stream_error(stream);
+	stream->is_empty = status == ARCHIVE_EOF;
+	stream->is_bad = status != ARCHIVE_OK && status != ARCHIVE_WARN && status != ARCHIVE_EOF;
 	*ret_stream = take_ptr(stream);
 	return NULL;
 }
@@ -107,6 +104,8 @@ struct err *stream_read(struct stream *stream, void *buf, size_t bytes, size_t *
 {
 	size_t got = 0;
 
+	if (stream->is_bad)
+		return stream_error(stream);
 	while (got < bytes && !stream->is_empty) {
 		la_ssize_t n = archive_read_data(stream->archive, (char *)buf + got, bytes - got);
 
