@@ -154,8 +154,8 @@ static struct err *load_pages(struct vhdx_bat *bat, struct blk *file, uint64_t f
 			continue;
 		status = vhdx_entry_check(&bat->limits, i, entry);
 		if (status != VHDX_ENTRY_OK)
-			return err_advise(err_failed("%s: BAT entry %" PRIu64 " of block %" PRIu64 " %s",
-						     file->name, i, block, vhdx_entry_status_text(status)),
+			return err_advise(err_refused("%s: BAT entry %" PRIu64 " of block %" PRIu64 " %s",
+						      file->name, i, block, vhdx_entry_status_text(status)),
 					  "the file is damaged: copy it again from where it came from; "
 					  "'p2v vhdx check' lists all that is wrong");
 	}

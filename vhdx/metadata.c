@@ -244,8 +244,8 @@ static void check_items(const struct vhdx_metadata *metadata, const struct vhdx_
 			findings_add(findings, FINDING_FATAL, at, "metadata item %s is there twice",
 				     describe(item, text));
 		if (overlaps)
-			findings_add(findings, FINDING_ERROR, at, "metadata item %s overlaps with another",
-				     describe(item, text));
+			findings_add(findings, find_known(item) ? FINDING_FATAL : FINDING_ERROR, at,
+				     "metadata item %s overlaps with another", describe(item, text));
 	}
 	if (user_count > VHDX_METADATA_MAX_USER_ENTRIES)
 		findings_add(findings, FINDING_ERROR, region->file_offset,

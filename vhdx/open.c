@@ -111,7 +111,7 @@ static struct err *open_device(struct blk *file, unsigned flags, const struct lo
 	TRY(vhdx_device_start(vhdx, writable ? BLK_FAST_ZERO : BLK_READ_ONLY, 0));
 	if (!(flags & VHDX_OPEN_INSPECT) &&
 	    vhdx->metadata.geometry.bat_entry_count * VHDX_BAT_ENTRY_BYTES <= EAGER_MAP_BYTES)
-		TRY(err_as(vhdx_bat_load_all(&vhdx->bat, vhdx->io), ERR_REFUSED));
+		TRY(vhdx_bat_load_all(&vhdx->bat, vhdx->io));
 	if (writable && vhdx->replayed)
 		TRY(apply_log(vhdx));
 	*ret_vhdx = take_ptr(vhdx);

@@ -42,6 +42,35 @@ struct blk *copy_of(struct blk *blk)
 	return copy;
 }
 
+struct borrowed {
+	struct blk blk;
+	struct blk *of;
+};
+
+static struct err *borrowed_pread(struct blk *blk, void *buf, size_t len_bytes, uint64_t offset)
+{
+	return blk_pread(((struct borrowed *)blk)->of, buf, len_bytes, offset);
+}
+
+static struct err *borrowed_close(struct blk *blk)
+{
+	free(blk);
+	return NULL;
+}
+
+struct blk *borrowed(struct blk *blk)
+{
+	static const struct blk_ops ops = {
+		.kind = "borrowed", .pread = borrowed_pread, .close = borrowed_close};
+	struct borrowed *b = xcalloc(1, sizeof *b);
+
+	b->blk = *blk;
+	b->blk.ops = &ops;
+	b->blk.flags |= BLK_READ_ONLY;
+	b->of = blk;
+	return &b->blk;
+}
+
 static void print_finding(void *arg, const struct vhdx_finding *finding)
 {
 	struct text *all = arg;
