@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The unit that is injected into the overlay. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "p2v/base/mem.h"
+#include "p2v/base/run.h"
+#include "p2v/base/scratch.h"
+#include "p2v/guest/dirtree.h"
+#include "p2v/prove/prove.h"
+#include "p2v/prove/script.h"
+#include "tests/handover/lib-machine.h"
+
+#define UNIT_DIR "/etc/systemd/system"
+
+struct tree {
+	struct scratch *scratch;
+	struct guest *guest;
+	struct plan *plan;
+};
+
+static void tree_init(struct tree *tree)
+{
+	assert_no_err(scratch_create("/tmp", "p2v-test-plan", &tree->scratch));
+	assert_no_err(guest_open_directory(scratch_path(tree->scratch), &tree->guest));
+	tree->plan = plan_create(tree->guest);
+}
+
+static void tree_deinit(struct tree *tree)
+{
+	plan_destroy(tree->plan);
+	guest_destroy(tree->guest);
+	scratch_destroy(tree->scratch);
+}
+#define CLEANUP_TREE CLEANUP(tree_deinit)
+
+static char *read_file(struct tree *tree, const char *path)
+{
+	char *data;
+	size_t bytes;
+
+	assert_no_err(guest_read(tree->guest, path, &data, &bytes));
+	assert_non_null(data);
+	return data;
+}
+
+static void test_applied(void **state)
+{
+	struct guest_interface interfaces[] = {{.name = "eth0"}, {.name = "eth1"}};
+	struct inspection inspection = {.has_systemd = true, .interfaces = interfaces, .interface_count = 2};
+	CLEANUP_TREE struct tree tree = {0};
+	CLEANUP_FREE char *unit = NULL;
+	CLEANUP_FREE char *script = NULL;
+	CLEANUP_FREE char *link = NULL;
+	CLEANUP_FREE char *line = NULL;
+
+	(void)state;
+	tree_init(&tree);
+	strv_add(&interfaces[0].addresses, "192.0.2.7/24");
+	strv_add(&interfaces[0].addresses, "$(reboot)");
+	strv_add(&interfaces[1].addresses, "2001:db8::7/64");
+	strv_add(&interfaces[1].addresses, "1.2.3.4; reboot");
+	strv_add(&interfaces[1].addresses, "");
+	assert_no_err(prove_plan(&inspection, tree.plan));
+	assert_no_err(plan_apply(tree.plan, NULL));
+	unit = read_file(&tree, UNIT_DIR "/p2v-prove.service");
+	script = read_file(&tree, UNIT_DIR "/p2v-prove.sh");
+	line = xasprintf("\nExecStart=/bin/sh " UNIT_DIR "/p2v-prove.sh %d %s 192.0.2.7/24 2001:db8::7/64\n",
+			 PROVE_UNIT_LIMIT_S, PROVE_PORT_ADDRESS);
+	assert_non_null(strstr(unit, line));
+	assert_string_equal(script, prove_script);
+	assert_no_err(guest_readlink(tree.guest, UNIT_DIR "/sysinit.target.wants/p2v-prove.service", &link));
+	assert_string_equal(link, "../p2v-prove.service");
+	for (size_t i = 0; i < 2; i++)
+		strv_deinit(&interfaces[i].addresses);
+}
+
+static void test_refused(void **state)
+{
+	struct inspection inspection = {.has_systemd = false};
+	CLEANUP_TREE struct tree tree = {0};
+
+	(void)state;
+	tree_init(&tree);
+	assert_err(prove_plan(&inspection, tree.plan), ERR_REFUSED, "no systemd");
+	assert_true(plan_is_empty(tree.plan));
+}
+
+static void test_selinux(void **state)
+{
+	struct inspection inspection = {.has_systemd = true};
+	CLEANUP_TREE struct tree tree = {0};
+	CLEANUP_JSON json_t *json = NULL;
+	struct guest_stat file = {.kind = GUEST_FILE, .mode = 0644};
+	static const char config[] = "# comment\nSELINUX=enforcing\nSELINUXTYPE=targeted\n";
+
+	(void)state;
+	tree_init(&tree);
+	assert_no_err(guest_write(tree.guest, "/etc/selinux/config", config, strlen(config), &file));
+	assert_no_err(prove_plan(&inspection, tree.plan));
+	assert_no_err(plan_to_json(tree.plan, &json));
+	assert_int_equal(json_array_size(json_object_get(json, "findings")), 1);
+}
+
+/* Shells check the script's syntax; the strictest one that is installed everywhere is dash. */
+static void test_syntax(void **state)
+{
+	(void)state;
+	assert_no_err(run_argv(
+		(const char *const[]){"sh", "-n", NULL},
+		&(struct run_options){.input = prove_script, .input_bytes = strlen(prove_script)}, NULL));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_applied),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_selinux),
+		cmocka_unit_test(test_syntax),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
