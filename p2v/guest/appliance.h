@@ -15,6 +15,7 @@ struct appliance;
 struct appliance_options {
 	const char *const *nbd_sockets; /* one a disk, NULL-ended, in the order of the machine's disks */
 	bool read_only; /* nothing is written, not even a journal replayed */
+	const uint32_t *sector_bytes; /* logical, one a disk; NULL: 512 for all */
 	const char *scratch_dir; /* sockets and temporary files */
 	uint64_t time_limit_ns; /* for one attempt to start; 0: 90 s, or $P2V_APPLIANCE_TIMEOUT seconds */
 	const struct log *log;
@@ -33,6 +34,9 @@ struct err *appliance_describe_disks(struct appliance *appliance, struct machine
  */
 struct err *appliance_open_guest(struct appliance *appliance, struct guest **ret_guest,
 				 struct inspection *ret_inspection) ERR_MUST_CHECK;
+
+/* Index of the disk that the machine boots from; after appliance_open_guest(). */
+size_t appliance_boot_disk(const struct appliance *appliance);
 
 /* "kvm" or "tcg". */
 const char *appliance_accelerator(const struct appliance *appliance);
