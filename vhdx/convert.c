@@ -15,8 +15,23 @@
 struct copy {
 	struct blk *source;
 	struct blk *target;
+	struct extents data; /* what may not be zero; pieces cover short gaps in it too */
 	struct progress *progress;
 };
+
+/* How much of [offset, end) may hold data. */
+static uint64_t data_bytes(const struct extents *data, uint64_t offset, uint64_t end)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = extents_find(data, offset); i < data->count && data->ranges[i].start < end; i++) {
+		const struct extent *range = &data->ranges[i];
+
+		bytes += (range->end < end ? range->end : end) -
+			 (range->start > offset ? range->start : offset);
+	}
+	return bytes;
+}
 
 static struct err *copy_piece(void *arg, void *buffer, uint64_t offset, size_t len_bytes)
 {
@@ -24,7 +39,7 @@ static struct err *copy_piece(void *arg, void *buffer, uint64_t offset, size_t l
 
 	TRY(blk_pread(copy->source, buffer, len_bytes, offset));
 	TRY(blk_pwrite_data(copy->target, buffer, len_bytes, offset));
-	progress_add(copy->progress, len_bytes);
+	progress_add(copy->progress, data_bytes(&copy->data, offset, offset + len_bytes));
 	return NULL;
 }
 
@@ -38,32 +53,50 @@ static uint64_t choose_piece_bytes(const struct blk *target)
 	return bytes;
 }
 
+static struct err *find_data(struct copy *copy, const struct extents *known)
+{
+	uint64_t size_bytes = copy->source->size_bytes;
+	struct extent everything = {0, size_bytes};
+
+	if (!known)
+		return blk_data_extents(copy->source, size_bytes, 0, &copy->data);
+	extents_intersect(known, &(struct extents){&everything, 1, 1}, &copy->data);
+	return NULL;
+}
+
+static struct err *run(struct copy *copy, unsigned threads)
+{
+	CLEANUP_EXTENTS struct extents pieces = {0};
+	uint64_t piece_bytes = choose_piece_bytes(copy->target);
+
+	/* A copy: the set without nothing. */
+	extents_subtract(&copy->data, &(struct extents){0}, &pieces);
+	extents_align(&pieces, MIN_RUN_BYTES);
+	extents_remove(&pieces, copy->source->size_bytes, UINT64_MAX);
+	return pieces_run(&(struct piece_job){.set = &pieces,
+					      .piece_bytes = piece_bytes,
+					      .buffer_bytes = piece_bytes,
+					      .threads = threads,
+					      .run = copy_piece,
+					      .arg = copy});
+}
+
 struct err *image_convert(struct blk *source, struct blk *target, const struct image_convert_options *options)
 {
 	static const struct image_convert_options none;
-	CLEANUP_EXTENTS struct extents set = {0};
-	uint64_t piece_bytes = choose_piece_bytes(target);
 	struct copy copy = {.source = source, .target = target};
-	struct piece_job job = {.set = &set,
-				.piece_bytes = piece_bytes,
-				.buffer_bytes = piece_bytes,
-				.run = copy_piece,
-				.arg = &copy};
+	struct err *err;
 
-	if (!options)
-		options = &none;
 	if (source->size_bytes > target->size_bytes)
 		return err_refused("%s: %llu bytes do not fit into %s of %llu", source->name,
 				   (unsigned long long)source->size_bytes, target->name,
 				   (unsigned long long)target->size_bytes);
-	if (options->data)
-		extents_intersect(options->data,
-				  &(struct extents){&(struct extent){0, source->size_bytes}, 1, 1}, &set);
-	else
-		TRY(blk_data_extents(source, source->size_bytes, 0, &set));
-	extents_align(&set, MIN_RUN_BYTES);
-	extents_remove(&set, source->size_bytes, UINT64_MAX);
+	if (!options)
+		options = &none;
 	copy.progress = options->progress;
-	job.threads = options->threads;
-	return pieces_run(&job);
+	err = find_data(&copy, options->data);
+	if (!err)
+		err = run(&copy, options->threads);
+	extents_deinit(&copy.data);
+	return err;
 }

@@ -214,38 +214,13 @@ struct err *image_open(const char *path_or_uri, const struct log *log, enum imag
 	return image_open_with(path_or_uri, 0, log, ret_format, ret_blk);
 }
 
-static struct err *create_raw(const char *path, const struct image_create_options *options,
-			      struct blk **ret_blk)
+static struct err *create_format(const char *path, const struct image_create_options *options,
+				 uint64_t size_bytes, const struct log *log, struct blk **ret_blk)
 {
-	struct err *err = NULL;
-
-	TRY(blk_file_open(path, BLK_FILE_CREATE, options->size_bytes, ret_blk));
-	if (options->fixed)
-		err = blk_zero(*ret_blk, options->size_bytes, 0, 0);
-	if (err) {
-		err = err_first(err, blk_close(take_ptr(*ret_blk)));
-		unlink(path);
-	}
-	return err;
-}
-
-struct err *image_create(const char *path, const struct image_create_options *options, const struct log *log,
-			 struct blk **ret_blk)
-{
-	uint32_t sector_bytes = options->logical_sector_bytes ? options->logical_sector_bytes : 512;
-	uint64_t size_bytes = (options->size_bytes + sector_bytes - 1) & ~(uint64_t)(sector_bytes - 1);
-
-	if (options->size_bytes > INT64_MAX)
-		return err_refused("%s: no image can have %llu bytes", path,
-				   (unsigned long long)options->size_bytes);
 	switch (options->format) {
 	case IMAGE_RAW:
-		return create_raw(path, options, ret_blk);
+		return blk_file_open(path, BLK_FILE_CREATE, options->size_bytes, ret_blk);
 	case IMAGE_VHD:
-		if (sector_bytes != 512)
-			return err_advise(
-				err_refused("%s: a VHD cannot have sectors of %u bytes", path, sector_bytes),
-				"make a VHDX instead");
 		return vhd_create(path,
 				  &(struct vhd_create_options){
 					  .size_bytes = size_bytes,
@@ -266,6 +241,36 @@ struct err *image_create(const char *path, const struct image_create_options *op
 		return err_refused("%s: p2v does not make %s images", path,
 				   image_format_name(options->format));
 	}
+}
+
+struct err *image_create(const char *path, const struct image_create_options *options, const struct log *log,
+			 struct blk **ret_blk)
+{
+	uint32_t sector_bytes = options->logical_sector_bytes ? options->logical_sector_bytes : 512;
+	struct blk *blk;
+
+	if (options->size_bytes > INT64_MAX)
+		return err_refused("%s: no image can have %llu bytes", path,
+				   (unsigned long long)options->size_bytes);
+	if (options->format == IMAGE_VHD && sector_bytes != 512)
+		return err_advise(
+			err_refused("%s: a VHD cannot have sectors of %u bytes", path, sector_bytes),
+			"make a VHDX instead");
+	TRY(create_format(path, options,
+			  (options->size_bytes + sector_bytes - 1) & ~(uint64_t)(sector_bytes - 1), log,
+			  &blk));
+	/* Zeros that may not be holes take their space; a VHD has done so itself. */
+	if (options->fixed && options->format != IMAGE_VHD) {
+		struct err *err = blk_zero(blk, blk->size_bytes, 0, 0);
+
+		if (err) {
+			err = err_first(err, blk_close(blk));
+			unlink(path);
+			return err;
+		}
+	}
+	*ret_blk = blk;
+	return NULL;
 }
 
 struct err *image_finish(struct blk *image, enum image_format format)
