@@ -11,11 +11,15 @@ struct console_end {
 	const char *text; /* what shows */
 	const char *meaning; /* "the kernel panicked" */
 	const char *advice;
+	const char *cause; /* the last line with this says more; NULL: the line of `text` itself does */
 	unsigned grace_s; /* a report may still come within this time */
 };
 
 /* The end that console output of any bytes shows, NULL if none. */
 const struct console_end *console_find_end(const char *data, size_t bytes);
+
+/* The line that says what caused it, cleaned; the caller frees it.  NULL if there is none. */
+char *console_find_cause(const struct console_end *end, const char *data, size_t bytes);
 
 /*
  * A file that grows (a serial port's log): what it holds, read anew by console_refresh(), at most the

@@ -8,7 +8,7 @@
 #define NS_PER_S 1000000000ull
 
 /* Lines of the console that go into an error. */
-#define VERDICT_LINES 6
+#define VERDICT_LINES 4
 
 static struct err *failure_error(const struct proof *proof)
 {

@@ -45,7 +45,8 @@ struct boot {
 	struct console ports[PORT_COUNT];
 	uint64_t start_ns;
 	uint64_t limit_ns;
-	const struct console_end *end; /* what a console showed, and when */
+	const struct console_end *end; /* what a console showed, which one, and when */
+	const struct console *end_port;
 	uint64_t end_ns;
 	unsigned resets;
 };
@@ -120,10 +121,16 @@ static void look_for_end(struct boot *boot)
 {
 	for (size_t i = 0; !boot->end && i < PORT_REPORT; i++) {
 		boot->end = console_find_end(boot->ports[i].text.data, boot->ports[i].text.bytes);
+		boot->end_port = &boot->ports[i];
 		boot->end_ns = run_now_ns();
 	}
-	if (boot->end && run_now_ns() - boot->end_ns >= boot->end->grace_s * NS_PER_S)
-		fail(boot, boot->end->advice, "%s", boot->end->meaning);
+	if (boot->end && run_now_ns() - boot->end_ns >= boot->end->grace_s * NS_PER_S) {
+		const struct text *text = &boot->end_port->text;
+		CLEANUP_FREE char *cause = console_find_cause(boot->end, text->data, text->bytes);
+
+		fail(boot, boot->end->advice, "%s%s%s", boot->end->meaning, cause ? ": " : "",
+		     cause ? cause : "");
+	}
 }
 
 /* The console up to a reset says nothing about the boot that follows. */

@@ -63,32 +63,44 @@ static void test_clean_tail(void **state)
 static void test_ends(void **state)
 {
 	static const struct {
-		const char *text, *meaning;
+		const char *text, *meaning, *cause;
 	} cases[] = {
 		{"Boot failed: not a bootable disk\r\n\r\nNo bootable device.  Retrying in 60 seconds.\r\n",
-		 "the BIOS found nothing to boot"},
+		 "the BIOS found nothing to boot", "Boot failed: not a bootable disk"},
 		{"BdsDxe: No bootable option or device was found.\r\n",
-		 "the UEFI firmware found nothing to boot"},
+		 "the UEFI firmware found nothing to boot", NULL},
 		{"error: unknown filesystem.\r\nEntering rescue mode...\r\ngrub rescue> ",
-		 "GRUB did not find its files"},
-		{"[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs", "the kernel panicked"},
-		{"ALERT!  UUID=1 does not exist.  Dropping to a shell!\r\n(initramfs) ",
-		 "the initramfs gave up and opened its shell"},
-		{"You are in emergency mode. After logging in", "the system ended in emergency mode"},
-		{"Debian GNU/Linux 12 web01 ttyS0\r\n\r\nweb01 login: ", NULL},
-		{"Run /init as init process\r\nupdate-initramfs: deferring\r\n", NULL},
-		{"GNU GRUB  version 2.06\r\n*Debian GNU/Linux\r\n", NULL},
-		{"", NULL},
+		 "GRUB did not find its files", "error: unknown filesystem."},
+		{"[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs", "the kernel panicked",
+		 "[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs"},
+		{"ALERT!  UUID=0 x\r\nALERT!  UUID=1 does not exist.  Dropping to a shell!\r\n(initramfs) ",
+		 "the initramfs gave up and opened its shell",
+		 "ALERT!  UUID=1 does not exist.  Dropping to a shell!"},
+		{"[\x1b[31mFAILED\x1b[0m] Failed to mount /srv\r\nYou are in emergency mode. After logging "
+		 "in",
+		 "the system ended in emergency mode", "[FAILED] Failed to mount /srv"},
+		{"Debian GNU/Linux 12 web01 ttyS0\r\n\r\nweb01 login: ", NULL, NULL},
+		{"Run /init as init process\r\nupdate-initramfs: deferring\r\n", NULL, NULL},
+		{"GNU GRUB  version 2.06\r\n*Debian GNU/Linux\r\n", NULL, NULL},
+		{"", NULL, NULL},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const struct console_end *end = console_find_end(cases[i].text, strlen(cases[i].text));
 
-		if (cases[i].meaning)
-			assert_string_equal(end->meaning, cases[i].meaning);
-		else
+		CLEANUP_FREE char *cause = NULL;
+
+		if (!cases[i].meaning) {
 			assert_null(end);
+			continue;
+		}
+		assert_string_equal(end->meaning, cases[i].meaning);
+		cause = console_find_cause(end, cases[i].text, strlen(cases[i].text));
+		if (cases[i].cause)
+			assert_string_equal(cause, cases[i].cause);
+		else
+			assert_null(cause);
 	}
 }
 
