@@ -25,7 +25,7 @@ struct server {
 	struct guest_disk_name disk_names[4];
 	struct guest_kernel kernels[1];
 	struct guest_interface interfaces[2];
-	struct guest_leftover leftovers[2];
+	struct guest_leftover leftovers[3];
 	struct machine_nic nics[2];
 	struct machine_disk disks[4];
 	struct inspection inspection;

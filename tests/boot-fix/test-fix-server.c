@@ -181,20 +181,35 @@ static void test_nothing(void **state)
 	fix_case_run(&server, &(struct fix_case){"nothing", NULL, nothing, same, NULL});
 }
 
+/* Held back where systemd can do it; what may be of use, and what runs nothing, is only told. */
 static void test_leftovers(void **state)
 {
-	static const struct tree_entry nothing[] = {{"/etc/", NULL}, {NULL}};
+	static const struct tree_entry before[] = {{"/etc/", NULL}, {NULL}};
+	static const struct tree_entry held_back[] = {
+		{"/etc/systemd/system/smartd.service.d/50-p2v.conf",
+		 "# Written by p2v: smartmontools watches disks.\n"
+		 "# Without this file it starts in virtual machines as well.\n"
+		 "[Unit]\nConditionVirtualization=no\n"},
+		{NULL},
+	};
 	static const struct tree_entry same[] = {{NULL}};
-	static const char *const findings[] = {".'systemctl disable --now smartd.service' stops it",
-					       ".mcelog is installed", NULL};
+	static const char *const findings[] = {".smartmontools (smartd.service) will not start",
+					       ".mcelog is installed: it reads",
+					       ".multipath (multipathd.service) is enabled", NULL};
+	static const char *const without_systemd[] = {".smartmontools (smartd.service) is enabled",
+						      ".mcelog is installed: it reads",
+						      ".multipath (multipathd.service) is enabled", NULL};
 	struct server server;
 
 	(void)state;
 	server_init(&server);
-	server.leftovers[0] = (struct guest_leftover){"smartmontools", "smartd.service", "it watches disks"};
-	server.leftovers[1] = (struct guest_leftover){"mcelog", NULL, "it reads machine checks"};
-	server.inspection.leftover_count = 2;
-	fix_case_run(&server, &(struct fix_case){"leftovers", "leftovers", nothing, same, findings});
+	server.leftovers[0] = (struct guest_leftover){"smartmontools", "smartd.service", "watches disks"};
+	server.leftovers[1] = (struct guest_leftover){"mcelog", NULL, "reads machine checks"};
+	server.leftovers[2] = (struct guest_leftover){"multipath", "multipathd.service", "joins paths"};
+	server.inspection.leftover_count = 3;
+	fix_case_run(&server, &(struct fix_case){"systemd", "leftovers", before, held_back, findings});
+	server.inspection.has_systemd = false;
+	fix_case_run(&server, &(struct fix_case){"no systemd", "leftovers", before, same, without_systemd});
 }
 
 int main(void)
