@@ -230,7 +230,8 @@ struct err *appliance_launch(struct appliance *appliance, const struct appliance
 		if (time_outs && i == 2)
 			break;
 		if (err)
-			log_warning(appliance->log, "%s; trying again, emulated", err_message(err));
+			log_warning(appliance->log, "%s; trying again, %s", err_message(err),
+				    i == 1 ? "emulated" : "with the packed kernel");
 		err_free(err);
 		err = try_launch(appliance, options, &attempts[i], &timed_out);
 		if (!err)
