@@ -77,17 +77,15 @@ static bool take(struct checker *c, uint64_t start, uint64_t bytes)
 	return was_free;
 }
 
+/* An entry that is not 0. */
 static void check_entry(struct checker *c, uint64_t i, uint64_t entry)
 {
-	uint64_t at = c->regions.bat.file_offset + i * VHDX_BAT_ENTRY_BYTES, block = 0;
+	uint64_t at = c->regions.bat.file_offset + i * VHDX_BAT_ENTRY_BYTES, block;
 	uint64_t start = entry & VHDX_BAT_OFFSET_MASK;
 	bool is_payload = vhdx_geometry_block_at(&c->metadata.geometry, i, &block);
 	enum vhdx_entry_status status = vhdx_entry_check(&c->limits, i, entry);
 	uint64_t bytes = is_payload ? c->metadata.geometry.block_bytes : VHDX_BITMAP_BLOCK_BYTES;
 
-	c->findings.counts.blocks_checked += is_payload;
-	if (!entry)
-		return;
 	if (status != VHDX_ENTRY_OK) {
 		findings_add(&c->findings, FINDING_ERROR, at, "BAT entry %" PRIu64 " (%s) %s", i,
 			     is_payload ? "payload" : "sector bitmap", vhdx_entry_status_text(status));
@@ -146,11 +144,13 @@ static struct err *check_bat(struct checker *c)
 		TRY(blk_pread(c->io, chunk, count * sizeof *chunk,
 			      c->regions.bat.file_offset + first * sizeof *chunk));
 		for (uint64_t i = 0; i < count; i++) {
-			check_entry(c, first + i, le64_get(chunk[i]));
+			if (le64_get(chunk[i]))
+				check_entry(c, first + i, le64_get(chunk[i]));
 			if (geometry->has_parent)
 				check_bitmap_entry(c, first + i, le64_get(chunk[i]), &chunk_needs_bitmap);
 		}
 	}
+	c->findings.counts.blocks_checked = geometry->block_count;
 	return NULL;
 }
 
