@@ -20,7 +20,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/strv.h"
 
-#define KEEP_MAX_BYTES (64u << 20)
+#define KEEP_MAX_BYTES (16u << 20) /* the largest list of a kernel's modules has about 2 MiB */
 
 /* What is held in memory: what may have to be read or changed. */
 static bool is_kept(const char *path, const struct newc_entry *entry)

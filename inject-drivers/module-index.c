@@ -10,6 +10,7 @@
 #include "inject-drivers/module-index.h"
 
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -58,6 +59,20 @@ static struct err *make_folders(const char *path)
 	return NULL;
 }
 
+/* depmod lists a file that is no module as one that needs nothing. */
+static struct err *check_is_module(const char *path, const char *dir, const char *file)
+{
+	char head[COMPRESSOR_MAGIC_BYTES] = {0};
+	CLEANUP_FCLOSE FILE *stream = fopen(path, "re");
+
+	if (!stream)
+		return err_from_errno(errno, "%s", path);
+	if (fread(head, 1, sizeof head, stream) == sizeof head &&
+	    (memcmp(head, ELFMAG, SELFMAG) == 0 || compressor_find(head, sizeof head)))
+		return NULL;
+	return err_refused("%s/%s is damaged: it is no kernel module", dir, file);
+}
+
 static struct err *place_added(const struct kernel *kernel, const char *copies_dir, const char *tree_dir,
 			       const char *archive_dir, struct initramfs_changes *changes)
 {
@@ -70,6 +85,7 @@ static struct err *place_added(const struct kernel *kernel, const char *copies_d
 		TRY(make_folders(to));
 		if (rename(from, to) < 0)
 			return err_from_errno(errno, "%s", from);
+		TRY(check_is_module(to, kernel->tree.dir, file));
 		initramfs_changes_add_file(changes, path, to);
 	}
 	return NULL;
@@ -142,24 +158,28 @@ static void list_names(const char *dep, struct strv *names)
 	}
 }
 
+static struct err *check_is_listed(const struct kernel *kernel, const struct strv *listed, const char *name)
+{
+	if (strv_has(listed, name))
+		return NULL;
+	return err_refused("%s: this host's depmod cannot list its module %s", kernel->guest->initramfs,
+			   name);
+}
+
+/* Of what is there, all that was listed before; and all that is new. */
 static struct err *check_none_is_lost(const struct kernel *kernel, const char *old_dep, const char *new_dep)
 {
-	CLEANUP_STRV struct strv wanted = {0};
+	CLEANUP_STRV struct strv old = {0};
 	CLEANUP_STRV struct strv listed = {0};
 
-	if (old_dep)
-		list_names(old_dep, &wanted);
-	for (size_t i = 0; i < kernel->added_files.count; i++) {
-		CLEANUP_FREE char *name = module_name_of_file(kernel->added_files.items[i]);
-
-		strv_add(&wanted, name);
-	}
+	list_names(old_dep ? old_dep : "", &old);
 	list_names(new_dep, &listed);
-	for (size_t i = 0; i < wanted.count; i++) {
-		if (!strv_has(&listed, wanted.items[i]))
-			return err_refused("%s: this host's depmod cannot list its module %s",
-					   kernel->guest->initramfs, wanted.items[i]);
+	for (size_t i = 0; i < old.count; i++) {
+		if (strv_has(&kernel->present, old.items[i]))
+			TRY(check_is_listed(kernel, &listed, old.items[i]));
 	}
+	for (size_t i = 0; i < kernel->added_modules.count; i++)
+		TRY(check_is_listed(kernel, &listed, kernel->added_modules.items[i]));
 	return NULL;
 }
 

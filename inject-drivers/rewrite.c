@@ -6,10 +6,6 @@
  * its headers as they are, and packed again by the program that packed it.
  * First every entry's fate is settled, so that what cannot be done is refused
  * before anything is written.
- *
- * Hard links: in a newc archive, files with one inode number share the data
- * that only one of them (usually the last) carries.  If that one goes, another
- * one has to carry them.
  */
 #include "inject-drivers/rewrite.h"
 
@@ -24,145 +20,18 @@
 
 #define END_ALIGN_BYTES 512 /* what cpio fills an archive up to */
 
-enum fate { FATE_KEEP, FATE_REPLACE, FATE_DROP, FATE_CARRY };
-
-struct entry_fate {
-	enum fate fate;
-	size_t other; /* FATE_REPLACE: index of the change; FATE_CARRY: of the entry whose data it gets */
-};
-
 struct rewrite {
 	const struct initramfs *initramfs;
 	const struct initramfs_changes *changes;
 	const struct initramfs_segment *segment; /* the last one */
 	size_t first_entry; /* of that segment */
-	struct entry_fate *fates; /* of all entries */
-	bool *is_made; /* of all changes */
+	struct initramfs_fates fates;
 	struct strv folders; /* that were added */
 	struct newc_writer writer;
 	uint32_t next_ino;
 	uint32_t mtime;
 	bool is_crc;
 };
-
-void initramfs_changes_deinit(struct initramfs_changes *changes)
-{
-	for (size_t i = 0; i < changes->count; i++) {
-		free(changes->items[i].path);
-		free(changes->items[i].host_file);
-		free(changes->items[i].data);
-	}
-	free(changes->items);
-	*changes = (struct initramfs_changes){0};
-}
-
-static void add_change(struct initramfs_changes *changes, struct initramfs_change change)
-{
-	array_grow(changes->items, changes->count, changes->capacity);
-	changes->items[changes->count++] = change;
-}
-
-void initramfs_changes_add_file(struct initramfs_changes *changes, const char *path, const char *host_file)
-{
-	add_change(changes,
-		   (struct initramfs_change){.path = xstrdup(path), .host_file = xstrdup(host_file)});
-}
-
-void initramfs_changes_add_data(struct initramfs_changes *changes, const char *path, const void *data,
-				size_t bytes)
-{
-	add_change(changes, (struct initramfs_change){
-				    .path = xstrdup(path), .data = xmemdup(data, bytes), .bytes = bytes});
-}
-
-void initramfs_changes_add_removal(struct initramfs_changes *changes, const char *path)
-{
-	add_change(changes, (struct initramfs_change){.path = xstrdup(path), .is_removal = true});
-}
-
-static struct err *cannot_change(const struct rewrite *rewrite, const char *path, const char *why)
-{
-	return err_refused("%s: %s cannot be changed: %s", rewrite->initramfs->name, path, why);
-}
-
-static struct err *settle_fate(struct rewrite *rewrite, size_t entry_index, size_t change_index)
-{
-	const struct initramfs_entry *entry = &rewrite->initramfs->entries[entry_index];
-	const struct initramfs_change *change = &rewrite->changes->items[change_index];
-
-	if (entry_index < rewrite->first_entry) {
-		if (change->is_removal)
-			return cannot_change(rewrite, entry->path, "it lies in an early archive");
-		if (entry->fields[NEWC_NLINK] > 1)
-			return cannot_change(rewrite, entry->path,
-					     "it has several names in an early archive");
-		return NULL; /* the new one comes later and so replaces it */
-	}
-	if (!initramfs_entry_is_file(entry))
-		return cannot_change(rewrite, entry->path, "it is not a regular file");
-	rewrite->fates[entry_index].fate = change->is_removal ? FATE_DROP : FATE_REPLACE;
-	rewrite->fates[entry_index].other = change_index;
-	rewrite->is_made[change_index] = true;
-	return NULL;
-}
-
-static bool is_same_inode(const struct initramfs_entry *a, const struct initramfs_entry *b)
-{
-	return a->archive == b->archive && a->fields[NEWC_INO] == b->fields[NEWC_INO] &&
-	       a->fields[NEWC_DEV_MAJOR] == b->fields[NEWC_DEV_MAJOR] &&
-	       a->fields[NEWC_DEV_MINOR] == b->fields[NEWC_DEV_MINOR] && initramfs_entry_is_file(b);
-}
-
-/* The entry loses its name or its content: if it carries data for others, one of those takes over. */
-static struct err *hand_on_data(struct rewrite *rewrite, size_t index)
-{
-	const struct initramfs *initramfs = rewrite->initramfs;
-	const struct initramfs_entry *entry = &initramfs->entries[index];
-	size_t heir = index;
-
-	if (entry->fields[NEWC_NLINK] < 2 || !entry->fields[NEWC_FILE_BYTES])
-		return NULL;
-	for (size_t i = rewrite->first_entry; i < initramfs->entry_count; i++) {
-		const struct initramfs_entry *other = &initramfs->entries[i];
-
-		if (i == index || !is_same_inode(entry, other) || rewrite->fates[i].fate != FATE_KEEP)
-			continue;
-		if (other->fields[NEWC_FILE_BYTES])
-			return NULL;
-		heir = i;
-	}
-	if (heir == index)
-		return NULL;
-	if (!entry->data)
-		return cannot_change(rewrite, entry->path, "other names share its content");
-	rewrite->fates[heir] = (struct entry_fate){FATE_CARRY, index};
-	return NULL;
-}
-
-static struct err *settle_fates(struct rewrite *rewrite)
-{
-	const struct initramfs *initramfs = rewrite->initramfs;
-
-	for (size_t i = 0; i < initramfs->entry_count; i++) {
-		const struct initramfs_entry *entry = &initramfs->entries[i];
-
-		for (size_t k = 0; k < rewrite->changes->count; k++) {
-			if (strcmp(entry->path, rewrite->changes->items[k].path) == 0)
-				TRY(settle_fate(rewrite, i, k));
-		}
-		if (i < rewrite->first_entry)
-			continue;
-		if (entry->fields[NEWC_INO] >= rewrite->next_ino)
-			rewrite->next_ino = entry->fields[NEWC_INO] + 1;
-		if (entry->fields[NEWC_MTIME] > rewrite->mtime)
-			rewrite->mtime = entry->fields[NEWC_MTIME];
-	}
-	for (size_t i = rewrite->first_entry; i < initramfs->entry_count; i++) {
-		if (rewrite->fates[i].fate == FATE_REPLACE || rewrite->fates[i].fate == FATE_DROP)
-			TRY(hand_on_data(rewrite, i));
-	}
-	return NULL;
-}
 
 static uint32_t sum_bytes(uint32_t sum, const void *data, size_t bytes)
 {
@@ -254,7 +123,7 @@ static struct err *copy_entry(struct rewrite *rewrite, struct newc_reader *reade
 static struct err *write_entry(struct rewrite *rewrite, struct newc_reader *reader, struct newc_entry *entry,
 			       size_t index)
 {
-	const struct entry_fate *fate = &rewrite->fates[index];
+	const struct entry_fate *fate = &rewrite->fates.entries[index];
 	const struct initramfs_entry *carried;
 
 	rewrite->is_crc = entry->is_crc;
@@ -307,7 +176,7 @@ static struct err *write_additions(struct rewrite *rewrite)
 		const struct initramfs_change *change = &rewrite->changes->items[i];
 		uint32_t fields[NEWC_FIELDS] = {0};
 
-		if (rewrite->is_made[i] || change->is_removal)
+		if (rewrite->fates.is_made[i] || change->is_removal)
 			continue;
 		write_missing_folders(rewrite, change->path);
 		fields[NEWC_MODE] = S_IFREG | 0644;
@@ -423,6 +292,19 @@ static struct err *rewrite_file(struct rewrite *rewrite, const char *work_dir, c
 	return err;
 }
 
+/* New files get inode numbers that nothing has, and the newest time of all. */
+static void find_numbers(struct rewrite *rewrite)
+{
+	for (size_t i = rewrite->first_entry; i < rewrite->initramfs->entry_count; i++) {
+		const uint32_t *fields = rewrite->initramfs->entries[i].fields;
+
+		if (fields[NEWC_INO] >= rewrite->next_ino)
+			rewrite->next_ino = fields[NEWC_INO] + 1;
+		if (fields[NEWC_MTIME] > rewrite->mtime)
+			rewrite->mtime = fields[NEWC_MTIME];
+	}
+}
+
 struct err *initramfs_rewrite(const struct initramfs *initramfs, const struct initramfs_changes *changes,
 			      const char *work_dir, const struct log *log, const char *ret_file)
 {
@@ -437,13 +319,11 @@ struct err *initramfs_rewrite(const struct initramfs *initramfs, const struct in
 	while (rewrite.first_entry < initramfs->entry_count &&
 	       initramfs->entries[rewrite.first_entry].segment != initramfs->segment_count - 1)
 		rewrite.first_entry++;
-	rewrite.fates = xcalloc(initramfs->entry_count, sizeof *rewrite.fates);
-	rewrite.is_made = xcalloc(changes->count + 1, sizeof *rewrite.is_made);
-	err = settle_fates(&rewrite);
+	find_numbers(&rewrite);
+	err = initramfs_settle_fates(initramfs, changes, rewrite.first_entry, &rewrite.fates);
 	if (!err)
 		err = rewrite_file(&rewrite, work_dir, log, ret_file);
-	free(rewrite.fates);
-	free(rewrite.is_made);
+	initramfs_fates_deinit(&rewrite.fates);
 	strv_deinit(&rewrite.folders);
 	return err;
 }

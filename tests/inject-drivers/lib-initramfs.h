@@ -10,8 +10,8 @@
 /* A kernel whose modules are installed on this machine; NULL, having said so, if there is none. */
 char *host_kernel_version(void);
 
-/* A part that make-initramfs.sh makes: "main.cpio", "small.cpio", "early.cpio".  From the cache; NULL, having said so,
- * if this machine has no mkinitramfs. */
+/* A part that make-initramfs.sh makes: "main.cpio", "small.cpio", "early.cpio".  From the cache; NULL, having
+ * said so, if this machine has no mkinitramfs. */
 char *initramfs_part(const char *version, const char *name);
 
 /* Runs a shell command, which must succeed; what it prints, to be freed. */
