@@ -14,14 +14,17 @@
 #define SYSFS_SECTOR_BYTES 512 /* whatever the disk's own is */
 
 /* Shell builtins only, but for the one blkid: a process takes a tenth of a second emulated.
- * "disk NAME SECTORS LOGICAL PHYSICAL", "part NAME NUMBER START SECTORS",
+ * Our disks are the SCSI targets from 0 on, in their order.
+ * "disk NAME TARGET SECTORS LOGICAL PHYSICAL", "part NAME NUMBER START SECTORS",
  * "stack NAME DM-NAME DM-UUID SECTORS SLAVE…", then what blkid says. */
 static const char scan_script[] =
-	"for n in $disks; do d=/sys/block/$n; read s <$d/size; read l <$d/queue/logical_block_size;\n"
-	"  read p <$d/queue/physical_block_size; echo disk $n $s $l $p; list=\"$list /dev/$n\"\n"
+	"for t in $targets; do for d in /sys/bus/scsi/devices/*:0:$t:0/block/*; do n=${d##*/}; read s "
+	"<$d/size\n"
+	"  read l <$d/queue/logical_block_size; read p <$d/queue/physical_block_size\n"
+	"  echo disk $n $t $s $l $p; list=\"$list /dev/$n\"\n"
 	"  for q in $d/$n[0-9]*; do [ -e $q ] || continue\n"
 	"    read i <$q/partition; read a <$q/start; read s <$q/size; echo part ${q##*/} $i $a $s\n"
-	"    list=\"$list /dev/${q##*/}\"; done; done\n"
+	"    list=\"$list /dev/${q##*/}\"; done; done; done\n"
 	"for d in /sys/block/dm-* /sys/block/md*; do [ -e $d ] || continue; name=; uuid=; read s <$d/size\n"
 	"  [ $s -gt 0 ] || continue\n"
 	"  [ ! -e $d/dm ] || { read name <$d/dm/name; read uuid <$d/dm/uuid; }\n"
@@ -32,6 +35,7 @@ static const char scan_script[] =
 void block_device_deinit(struct block_device *device)
 {
 	free(device->device);
+	free(device->node);
 	free(device->content);
 	free(device->uuid);
 	free(device->label);
@@ -62,16 +66,33 @@ static struct block_device *find_device(const struct scan *scan, const char *ker
 	return NULL;
 }
 
-static struct block_device *add_device(struct scan *scan, const char *kernel_name)
+/* device is taken over. */
+static struct block_device *add_device(struct scan *scan, const char *kernel_name, char *device_name)
 {
 	struct appliance *appliance = scan->appliance;
 	struct block_device *device;
 
 	array_grow(appliance->devices, appliance->device_count, scan->capacity);
 	device = &appliance->devices[appliance->device_count++];
-	*device = (struct block_device){.device = xasprintf("/dev/%s", kernel_name), .disk = -1};
+	*device = (struct block_device){
+		.device = device_name,
+		.node = xasprintf("/dev/%s", kernel_name),
+		.disk = -1,
+	};
 	strv_add(&scan->kernel_names, kernel_name);
 	return device;
+}
+
+/* "/dev/sda", … "/dev/sdz", "/dev/sdaa", …: as the kernel's sd driver names disks. */
+static char *disk_name(size_t index)
+{
+	char letters[8];
+	char *at = letters + sizeof letters;
+
+	*--at = '\0';
+	for (size_t n = index + 1; n > 0; n = (n - 1) / 26)
+		*--at = (char)('a' + (n - 1) % 26);
+	return xasprintf("/dev/sd%s", at);
 }
 
 static uint64_t sectors(const char *text)
@@ -81,29 +102,34 @@ static uint64_t sectors(const char *text)
 
 static void read_disk(struct scan *scan, const struct strv *words)
 {
-	struct block_device *device = add_device(scan, words->items[1]);
+	size_t index = strtoul(words->items[2], NULL, 10);
+	struct block_device *device;
 	struct appliance_disk *disk;
-	int index = 0;
 
-	for (size_t i = 0; i + 1 < scan->appliance->device_count; i++)
-		index += scan->appliance->devices[i].partition == 0;
-	if (index >= (int)scan->appliance->disk_count)
+	if (index >= scan->appliance->disk_count)
 		return;
 	disk = &scan->appliance->disks[index];
-	disk->size_bytes = sectors(words->items[2]);
-	disk->logical_sector_bytes = (uint32_t)strtoul(words->items[3], NULL, 10);
-	disk->physical_sector_bytes = (uint32_t)strtoul(words->items[4], NULL, 10);
-	device->disk = index;
+	disk->size_bytes = sectors(words->items[3]);
+	disk->logical_sector_bytes = (uint32_t)strtoul(words->items[4], NULL, 10);
+	disk->physical_sector_bytes = (uint32_t)strtoul(words->items[5], NULL, 10);
+	device = add_device(scan, words->items[1], disk_name(index));
+	device->disk = (int)index;
 	device->size_bytes = disk->size_bytes;
 }
 
 static void read_partition(struct scan *scan, const struct strv *words)
 {
-	/* Partitions follow their disk. */
-	int disk = scan->appliance->devices[scan->appliance->device_count - 1].disk;
-	struct block_device *device = add_device(scan, words->items[1]);
+	CLEANUP_FREE char *disk = NULL;
+	struct block_device *device;
+	int index;
 
-	device->disk = disk;
+	if (!scan->appliance->device_count)
+		return;
+	/* Partitions follow their disk. */
+	index = scan->appliance->devices[scan->appliance->device_count - 1].disk;
+	disk = disk_name(index);
+	device = add_device(scan, words->items[1], xasprintf("%s%s", disk, words->items[2]));
+	device->disk = index;
 	device->partition = (unsigned)strtoul(words->items[2], NULL, 10);
 	device->start_bytes = sectors(words->items[3]);
 	device->size_bytes = sectors(words->items[4]);
@@ -131,7 +157,7 @@ static void read_stack(struct scan *scan, const struct strv *words)
 		if (disk < 0)
 			break;
 	}
-	device = add_device(scan, words->items[1]);
+	device = add_device(scan, words->items[1], xasprintf("/dev/%s", words->items[1]));
 	device->disk = disk;
 	device->size_bytes = sectors(words->items[4]);
 	if (strcmp(dm_name, "-") != 0) {
@@ -194,7 +220,7 @@ static void read_line(struct scan *scan, const char *line, struct block_device *
 		size_t min_words;
 		void (*read)(struct scan *scan, const struct strv *words);
 	} kinds[] = {
-		{"disk", 5, read_disk},
+		{"disk", 6, read_disk},
 		{"part", 5, read_partition},
 		{"stack", 5, read_stack},
 	};
@@ -211,18 +237,6 @@ static void read_line(struct scan *scan, const char *line, struct block_device *
 	}
 }
 
-/* "sda", … "sdz", "sdaa", …: as the kernel's sd driver names disks. */
-static char *disk_name(size_t index)
-{
-	char letters[8];
-	char *at = letters + sizeof letters;
-
-	*--at = '\0';
-	for (size_t n = index + 1; n > 0; n = (n - 1) / 26)
-		*--at = (char)('a' + (n - 1) % 26);
-	return xasprintf("sd%s", at);
-}
-
 struct err *appliance_scan_disks(struct appliance *appliance)
 {
 	CLEANUP(scan_deinit) struct scan scan = {.appliance = appliance};
@@ -231,12 +245,9 @@ struct err *appliance_scan_disks(struct appliance *appliance)
 	CLEANUP_STRV struct strv lines = {0};
 	struct block_device *device = NULL;
 
-	text_addf(&script, "disks='");
-	for (size_t i = 0; i < appliance->disk_count; i++) {
-		CLEANUP_FREE char *name = disk_name(i);
-
-		text_addf(&script, "%s ", name);
-	}
+	text_addf(&script, "targets='");
+	for (size_t i = 0; i < appliance->disk_count; i++)
+		text_addf(&script, "%zu ", i);
 	text_addf(&script, "'\n%s", scan_script);
 	TRY(appliance_shell(appliance, script.data, &output));
 	strv_split(&lines, output, "\n");

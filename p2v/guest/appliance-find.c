@@ -51,7 +51,7 @@ static struct err *look_at_devices(struct appliance *appliance, char **ret_outpu
 		if (kind && kind->look_options)
 			text_addf(&script, "look %zu %s %s '%s'\n", i,
 				  strcmp(kind->content, "ntfs") == 0 ? "ntfs3" : kind->content,
-				  kind->look_options, device->device);
+				  kind->look_options, device->node);
 	}
 	text_addf(&script, ":\n");
 	return appliance_shell(appliance, script.data, ret_output);

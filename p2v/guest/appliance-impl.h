@@ -10,7 +10,8 @@
 
 /* A partition, a whole disk, a logical volume or an array, as the appliance sees it. */
 struct block_device {
-	char *device; /* "/dev/sda1", "/dev/vg/lv" */
+	char *device; /* "/dev/sda1", "/dev/vg/lv"; the disk's letter is its place among ours */
+	char *node; /* what the appliance's kernel calls it: it names disks as they happen to answer */
 	int disk; /* -1: on several */
 	unsigned partition;
 	uint64_t start_bytes;

@@ -37,14 +37,14 @@ struct err *appliance_mount(struct appliance *appliance, const struct block_devi
 	CLEANUP_FREE char *script = NULL;
 	CLEANUP_FREE char *output = NULL;
 
-	if (!kind || !kind->options || strchr(path, '\'') || strchr(device->device, '\''))
+	if (!kind || !kind->options || strchr(path, '\''))
 		return err_refused("%s: %s is not a file system that p2v mounts", device->device,
 				   device->content ? device->content : "unknown content");
 	/* What the kernel says of a journal it replays goes to the log. */
 	script = xasprintf("dmesg -C; mount -t %s -o %s%s%s%s%s '%s' '/sysroot%s' 2>&1 || echo failed\n"
 			   "dmesg -t | grep -iE 'recover|replay|orphan|corrupt' || :\n",
 			   kind->content, appliance->read_only ? "ro" : "rw", kind->options[0] ? "," : "",
-			   kind->options, options[0] ? "," : "", options, device->device, path);
+			   kind->options, options[0] ? "," : "", options, device->node, path);
 	TRY(appliance_shell(appliance, script, &output));
 	if (strstr(output, "failed\n")) {
 		output[strcspn(output, "\n")] = '\0';
