@@ -39,7 +39,8 @@ static const char look_functions[] =
 	"  fi; for s in $m/[Ww][Ii][Nn][Dd][Oo][Ww][Ss]/[Ss]ystem32/config; do\n"
 	"    [ ! -e $s ] || echo windows $1; done; umount $m; }\n";
 
-static struct err *look_at_devices(struct appliance *appliance, char **ret_output)
+/* With replay, journals are replayed first: on the copy, or on an overlay; never on the source. */
+static struct err *look_at_devices(struct appliance *appliance, bool replay, char **ret_output)
 {
 	CLEANUP_TEXT struct text script = {0};
 
@@ -51,7 +52,7 @@ static struct err *look_at_devices(struct appliance *appliance, char **ret_outpu
 		if (kind && kind->look_options)
 			text_addf(&script, "look %zu %s %s '%s'\n", i,
 				  strcmp(kind->content, "ntfs") == 0 ? "ntfs3" : kind->content,
-				  kind->look_options, device->node);
+				  replay ? kind->replay_options : kind->look_options, device->node);
 	}
 	text_addf(&script, ":\n");
 	return appliance_shell(appliance, script.data, ret_output);
@@ -84,17 +85,15 @@ static void read_found_line(const struct appliance *appliance, const char *line,
 	};
 }
 
-static struct err *find_systems(struct appliance *appliance, struct found_list *ret_list)
+static struct err *find_systems(struct appliance *appliance, bool replay, struct found_list *ret_list)
 {
 	CLEANUP_FREE char *output = NULL;
 	CLEANUP_STRV struct strv lines = {0};
 
-	TRY(look_at_devices(appliance, &output));
+	TRY(look_at_devices(appliance, replay, &output));
 	strv_split(&lines, output, "\n");
 	for (size_t i = 0; i < lines.count; i++)
 		read_found_line(appliance, lines.items[i], ret_list);
-	for (size_t i = 0; i < ret_list->damaged.count; i++)
-		log_warning(appliance->log, "cannot be mounted: %s", ret_list->damaged.items[i]);
 	return NULL;
 }
 
@@ -170,6 +169,14 @@ struct err *appliance_find_os(struct appliance *appliance, struct found_os *ret_
 {
 	CLEANUP(found_list_deinit) struct found_list list = {0};
 
-	TRY(find_systems(appliance, &list));
+	TRY(find_systems(appliance, false, &list));
+	/* All of a system may still be in a journal alone. */
+	if (list.count == 0) {
+		found_list_deinit(&list);
+		list = (struct found_list){0};
+		TRY(find_systems(appliance, true, &list));
+	}
+	for (size_t i = 0; i < list.damaged.count; i++)
+		log_warning(appliance->log, "cannot be mounted: %s", list.damaged.items[i]);
 	return choose_system(appliance, &list, ret_found);
 }

@@ -9,16 +9,16 @@
 #include "p2v/guest/guest-impl.h"
 
 static const struct fs_kind fs_kinds[] = {
-	{"ext4", "ro,noload", ""},
-	{"ext3", "ro,noload", ""},
-	{"ext2", "ro", ""},
-	{"xfs", "ro,norecovery,nouuid", "nouuid"},
-	{"btrfs", "ro", ""},
-	{"jfs", "ro", ""},
-	{"reiserfs", "ro", ""},
-	{"f2fs", "ro", ""},
-	{"ntfs", "ro", NULL},
-	{"vfat", NULL, "quiet,umask=0022"}, /* quiet: chmod and chown are no errors */
+	{"ext4", "ro,noload", "ro", ""},
+	{"ext3", "ro,noload", "ro", ""},
+	{"ext2", "ro", "ro", ""},
+	{"xfs", "ro,norecovery,nouuid", "ro,nouuid", "nouuid"},
+	{"btrfs", "ro,nologreplay", "ro", ""},
+	{"jfs", "ro", "ro", ""},
+	{"reiserfs", "ro,nolog", "ro", ""},
+	{"f2fs", "ro,norecovery", "ro", ""},
+	{"ntfs", "ro", "ro", NULL},
+	{"vfat", NULL, NULL, "quiet,umask=0022"}, /* quiet: chmod and chown are no errors */
 };
 
 const struct fs_kind *fs_kind_find(const char *content)

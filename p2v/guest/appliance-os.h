@@ -9,6 +9,7 @@
 struct fs_kind {
 	const char *content; /* libblkid's TYPE */
 	const char *look_options;
+	const char *replay_options; /* to look, after its journal was replayed */
 	const char *options;
 };
 
@@ -25,8 +26,8 @@ void found_os_deinit(struct found_os *found);
 
 /*
  * The one system on the disks.  Every file system that can hold one is mounted for a moment, read-only and
- * without replaying its journal, and looked at; all in one call.  ERR_REFUSED with the reason: none, several,
- * encrypted, damaged, Windows.
+ * (if that suffices) without replaying its journal, and looked at; all in one call.  ERR_REFUSED with the
+ * reason: none, several, encrypted, damaged, Windows.
  */
 struct err *appliance_find_os(struct appliance *appliance, struct found_os *ret_found) ERR_MUST_CHECK;
 
