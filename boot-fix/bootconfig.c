@@ -48,16 +48,9 @@ static bool starts_with_word(const char *line, const char *const *words, bool ig
 	return false;
 }
 
-/* From the blanks behind the image's name, which follows options ("--type=linux"), to the end. */
-static struct span behind_image(const char *line, size_t at)
+/* All behind the command; the image's name is a word that no editor knows. */
+static struct span behind(const char *line, size_t at)
 {
-	do {
-		at += strspn(line + at, BLANKS);
-		if (line[at] != '-')
-			break;
-		at += strcspn(line + at, BLANKS);
-	} while (line[at]);
-	at += strcspn(line + at, BLANKS);
 	return (struct span){.start = at, .end = strlen(line)};
 }
 
@@ -86,7 +79,7 @@ static bool locate_grub2(const char *line, struct place *ret_place)
 	size_t at;
 
 	if (starts_with_word(line, commands, false, &at)) {
-		*ret_place = (struct place){.span = behind_image(line, at)};
+		*ret_place = (struct place){.span = behind(line, at)};
 		return true;
 	}
 	if (!starts_with_word(line, set, false, &at) || !edit_find_assignment(line + at, &value))
@@ -119,7 +112,7 @@ static bool locate_legacy(const char *line, struct place *ret_place)
 	size_t at;
 
 	if (starts_with_word(line, commands, false, &at)) {
-		*ret_place = (struct place){.span = behind_image(line, at)};
+		*ret_place = (struct place){.span = behind(line, at)};
 		return true;
 	}
 	for (size_t i = 0; settings[i]; i++) {
@@ -149,7 +142,7 @@ static bool locate_entry(const char *line, struct place *ret_place)
 
 	if (!starts_with_word(line, options, false, &at))
 		return false;
-	*ret_place = (struct place){.span = {.start = at, .end = strlen(line)}};
+	*ret_place = (struct place){.span = behind(line, at)};
 	return true;
 }
 
@@ -160,7 +153,7 @@ static bool locate_syslinux(const char *line, struct place *ret_place)
 
 	if (!starts_with_word(line, append, true, &at))
 		return false;
-	*ret_place = (struct place){.span = {.start = at, .end = strlen(line)}};
+	*ret_place = (struct place){.span = behind(line, at)};
 	return true;
 }
 

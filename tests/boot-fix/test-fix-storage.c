@@ -98,14 +98,13 @@ static const struct fix_case cases[] = {
 		.before = TREE({"/etc/crypttab",
 				"# <target> <source> <key> <options>\n"
 				"secret /dev/sda3 none luks,discard\n"
-				"cryptswap  /dev/sda4  /dev/urandom  swap,cipher=aes-xts-plain64\n"
+				"cryptswap  /dev/sda2  /dev/urandom  swap,cipher=aes-xts-plain64\n"
 				"usb UUID=1234 /dev/sdb1:/keys/a luks,keyscript=passdev\n"
 				"gone /dev/sdz1 none luks\n"}),
 		.after = TREE({"/etc/crypttab",
 			       "# <target> <source> <key> <options>\n"
 			       "secret UUID=" UUID_LUKS " none luks,discard\n"
-			       "cryptswap  PARTUUID=" PARTUUID_PLAIN
-			       "  /dev/urandom  swap,cipher=aes-xts-plain64\n"
+			       "cryptswap  PARTUUID=c0ffee01-02  /dev/urandom  swap,cipher=aes-xts-plain64\n"
 			       "usb UUID=1234 /dev/disk/by-uuid/" UUID_SRV ":/keys/a luks,keyscript=passdev\n"
 			       "gone /dev/sdz1 none luks\n"}),
 		.findings = FINDINGS("!line 5: gone is on /dev/sdz1"),
