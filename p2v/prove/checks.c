@@ -275,15 +275,14 @@ static void check_units(const struct context *context)
 
 		new_count += !is_ignored;
 		old_count += is_ignored;
-		text_addf(&detail, "%s%s%s", i ? "; " : "", unit->name,
-			  is_ignored ? " (failed before the conversion too)" : "");
+		text_addf(&detail, "%s%s%s", i ? "; " : "", unit->name, is_ignored ? " (expected to)" : "");
 		if (!is_ignored)
 			text_addf(&detail, ": %s", telling_line(unit));
 	}
 	if (!report->failed_unit_count)
 		text_addf(&detail, "none failed");
 	else if (!new_count)
-		text_addf(&detail, "; none that did not fail before (%zu)", old_count);
+		text_addf(&detail, "; none besides those expected (%zu)", old_count);
 	add_check(context->proof, !new_count, "units", &detail);
 }
 

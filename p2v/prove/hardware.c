@@ -47,7 +47,7 @@ static const struct {
 	[VM_DISK_VIRTIO_BLK] = {"virtio-blk", 1, {HARDWARE_VIRTIO_BLK}},
 	[VM_DISK_VIRTIO_SCSI] = {"virtio-scsi", 1, {HARDWARE_VIRTIO_SCSI}},
 	[VM_DISK_SATA] = {"AHCI", 1, {HARDWARE_AHCI}},
-	[VM_DISK_IDE] = {"IDE",
+	[VM_DISK_IDE] = {"Hyper-V's IDE controller",
 			 5,
 			 {HARDWARE_IDE, HARDWARE_AHCI, HARDWARE_NVME, HARDWARE_VIRTIO_SCSI,
 			  HARDWARE_VIRTIO_BLK}},

@@ -14,16 +14,17 @@ limit=$1
 port_address=$2
 shift 2
 
+# Results come back in variables: under emulation a fork for each would be felt.
+
 uptime_seconds() {
-	read -r up _ </proc/uptime
-	echo "${up%%.*}"
+	read -r uptime _ </proc/uptime
+	uptime=${uptime%%.*}
 }
 
 # A value, one line, from a file that may not be there.
 value() {
 	got=
-	[ -r "$1" ] && read -r got <"$1"
-	echo "$got"
+	[ ! -r "$1" ] || read -r got <"$1" || :
 } 2>/dev/null
 
 emit() {
@@ -32,14 +33,16 @@ emit() {
 	printf '\n'
 }
 
-# "starting" until every job is done; an old systemctl does not say.
+# "starting" until every job is done. With --wait systemctl sleeps as long (from
+# version 240 on; older ones fail at once), but not where the end is emergency mode.
 wait_for_boot() {
-	while [ "$(uptime_seconds)" -lt "$limit" ]; do
+	while uptime_seconds && [ "$uptime" -lt "$limit" ]; do
+		timeout 20 systemctl is-system-running --wait >/dev/null 2>&1
 		state=$(systemctl is-system-running 2>/dev/null)
 		case $state in
 		running | degraded | maintenance | stopping) return ;;
 		esac
-		if [ -z "$state" ] && [ "$(uptime_seconds)" -gt 60 ] &&
+		if [ -z "$state" ] && [ "$uptime" -gt 60 ] &&
 			[ -z "$(systemctl list-jobs --no-legend --no-pager 2>&1)" ]; then
 			return
 		fi
@@ -59,10 +62,12 @@ has_addresses() {
 
 # wait_up_to SECONDS COMMAND…
 wait_up_to() {
-	until=$(($(uptime_seconds) + $1))
+	uptime_seconds
+	until=$((uptime + $1))
 	shift
 	while ! "$@"; do
-		[ "$(uptime_seconds)" -lt "$until" ] || return
+		uptime_seconds
+		[ "$uptime" -lt "$until" ] || return
 		sleep 1
 	done
 }
@@ -72,17 +77,17 @@ has_prompt() {
 } 2>/dev/null
 
 # Drivers from a device in sysfs up to its bus.
-drivers() {
+find_drivers() {
 	dir=$1
-	found=
+	drivers=
 	while [ "${dir#/sys/devices/}" != "$dir" ]; do
 		if [ -L "$dir/driver" ]; then
 			link=$(readlink "$dir/driver")
-			found="$found ${link##*/}"
+			drivers="$drivers ${link##*/}"
 		fi
 		dir=${dir%/*}
 	done
-	echo "${found# }"
+	drivers=${drivers# }
 }
 
 report_mounts() {
@@ -117,8 +122,13 @@ report_blocks() {
 		for slave in "$block"/slaves/*; do
 			[ -e "$slave" ] && slaves="$slaves ${slave##*/}"
 		done
-		emit block "$name" "$(value "$block/dev")" "$(value "$block/size")" "$real" \
-			"$(drivers "$real")" "${slaves# }" "$(value "$block/dm/name")"
+		find_drivers "$real"
+		value "$block/dev"
+		number=$got
+		value "$block/size"
+		size=$got
+		value "$block/dm/name"
+		emit block "$name" "$number" "$size" "$real" "$drivers" "${slaves# }" "$got"
 	done
 	for link in /dev/disk/by-uuid/*; do
 		[ -L "$link" ] && emit uuid "${link##*/}" "$(readlink -f "$link")"
@@ -131,8 +141,13 @@ report_network() {
 		[ "$name" != lo ] || continue
 		real=
 		[ -e "$nic/device" ] && real=$(readlink -f "$nic/device")
-		emit nic "$name" "$(value "$nic/address")" "$(value "$nic/operstate")" "$(drivers "$real")" \
-			"$(value "$nic/bonding_slave/perm_hwaddr")"
+		find_drivers "$real"
+		value "$nic/address"
+		mac=$got
+		value "$nic/operstate"
+		nic_state=$got
+		value "$nic/bonding_slave/perm_hwaddr"
+		emit nic "$name" "$mac" "$nic_state" "$drivers" "$got"
 	done
 	ip -o addr show 2>/dev/null | while read -r _ name family address rest; do
 		rest=${rest##*scope }
@@ -169,34 +184,41 @@ report() {
 	emit host "$(uname -n)"
 	emit state "$state"
 	emit uptime "$settled"
-	emit cmdline "$(value /proc/cmdline)"
+	value /proc/cmdline
+	emit cmdline "$got"
 	report_mounts
 	report_blocks
 	report_network
 	report_units
 	has_prompt && emit prompt yes
+	uptime_seconds
+	emit reported "$uptime"
 }
 
 # The port at that address; on kernels that do not tell, the one it usually is.
 find_port() {
 	for tty in /sys/class/tty/ttyS*; do
-		if [ "$(value "$tty/port")" = "$port_address" ] && [ "$(value "$tty/type")" != 0 ]; then
-			echo "/dev/${tty##*/}"
-			return
-		fi
+		value "$tty/port"
+		[ "$got" = "$port_address" ] || continue
+		value "$tty/type"
+		[ "$got" != 0 ] || continue
+		port=/dev/${tty##*/}
+		return
 	done
-	[ -c /dev/ttyS3 ] && echo /dev/ttyS3
+	[ -c /dev/ttyS3 ] && port=/dev/ttyS3
 }
 
 state=
 wait_for_boot
-settled=$(uptime_seconds)
+uptime_seconds
+settled=$uptime
 [ $# -eq 0 ] || wait_up_to 30 has_addresses "$@"
 [ "$(systemctl is-active getty@tty1.service 2>/dev/null)" != active ] || wait_up_to 20 has_prompt
 body=$(report)
 lines=$(printf '%s\n' "$body" | wc -l)
 # Named in the environment only by p2v's own tests.
-port=${P2V_REPORT_TO:-$(find_port)}
+port=${P2V_REPORT_TO-}
+[ -n "$port" ] || find_port
 [ -n "$port" ] || exit 1
 stty -F "$port" 115200 raw -echo 2>/dev/null
 {
