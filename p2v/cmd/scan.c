@@ -69,6 +69,8 @@ static void print_system(const struct session *session)
 	for (size_t i = 0; i < inspection->interface_count; i++) {
 		const struct guest_interface *interface = &inspection->interfaces[i];
 
+		if (!interface->is_physical)
+			continue;
 		printf("interface %s%s%s", interface->name, interface->mac ? ", MAC " : "",
 		       interface->mac ? interface->mac : "");
 		for (size_t k = 0; k < interface->addresses.count; k++)
