@@ -96,6 +96,7 @@ without() {
 	local program
 	program=$(command -v "$1")
 	shift
+	# shellcheck disable=SC2016 # the inner shell's
 	unshare --mount bash -c 'mount --bind /dev/null "$1" && shift && exec "$@"' - "$program" "$@"
 }
 refused 'no nbdkit' 3 'nbdkit' without nbdkit "${convert[@]}" "$work/os.img"
