@@ -62,11 +62,6 @@ void initramfs_override_deinit(struct initramfs_override *override)
 	*override = (struct initramfs_override){0};
 }
 
-bool boot_fix_initramfs_concerns(const char *path)
-{
-	return find_file(path) != NULL;
-}
-
 void boot_fix_initramfs_override(const struct fix_context *context, const char *path, const char *data,
 				 size_t bytes, struct initramfs_override *ret_override)
 {

@@ -32,10 +32,8 @@ struct initramfs_override {
 void initramfs_override_deinit(struct initramfs_override *override);
 #define CLEANUP_INITRAMFS_OVERRIDE CLEANUP(initramfs_override_deinit)
 
-/* True if a file by this path (as in the archive, without leading "./" or '/') is one to ask about. */
-bool boot_fix_initramfs_concerns(const char *path);
-
-/* What is to become of a file, given its content.  ret_override is zero-initialised or KEEP before. */
+/* What is to become of a file, given its path (as in the archive, without leading "./" or '/') and content.
+ * ret_override is zero-initialised or KEEP before. */
 void boot_fix_initramfs_override(const struct fix_context *context, const char *path, const char *data,
 				 size_t bytes, struct initramfs_override *ret_override);
 

@@ -52,7 +52,6 @@ static void test_files(void **state)
 			assert_int_equal(override.action, INITRAMFS_KEEP);
 			continue;
 		}
-		assert_true(boot_fix_initramfs_concerns(cases[i].path));
 		assert_int_equal(override.action, after[0] == '-' ? INITRAMFS_DROP : INITRAMFS_REPLACE);
 		assert_string_equal(override.path, cases[i].path);
 		assert_int_equal(override.is_needed, cases[i].is_needed);
@@ -66,8 +65,6 @@ static void test_files(void **state)
 			assert_int_equal(again.action, INITRAMFS_KEEP);
 		}
 	}
-	assert_false(boot_fix_initramfs_concerns("scripts/local"));
-	assert_false(boot_fix_initramfs_concerns("etc/lvm/backup/vg0"));
 }
 
 static void take(void *arg, struct initramfs_override *override)
