@@ -16,6 +16,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
 #include "tests/inject-drivers/lib-initramfs.h"
+#include "tests/inject-drivers/lib-overrides.h"
 
 struct server {
 	char *version;
@@ -421,6 +422,51 @@ static void overrides(void **state)
 	}
 }
 
+/* The copies of configuration files in there follow the fixes: a swap partition by UUID, LVM's list of
+ * old disks gone, an interface pinned. */
+static void fixes_in_the_initramfs(void **state)
+{
+	CLEANUP_SERVER struct server *server = server_create("small.cpio", "gzip -1c");
+	struct inspection *inspection = &server->inspection;
+	struct machine machine = {0};
+	const struct fix_context fix = {.inspection = inspection, .machine = &machine, .targets = TARGET_KVM};
+	CLEANUP_INITRAMFS struct initramfs initramfs = {0};
+
+	(void)state;
+	free(shell("cd '%s'; mkdir y; cd y; mkdir -p etc/lvm/devices; echo IDNAME=/dev/sda3 "
+		   ">etc/lvm/devices/system.devices; find . | cpio --quiet -o -H newc | gzip >>'%s'",
+		   server->scratch, server->initrd));
+	free(shell("rm -r '%s/y'", server->scratch));
+	inspection->volumes = xcalloc(1, sizeof *inspection->volumes);
+	inspection->volume_count = 1;
+	inspection->volumes[0] = (struct guest_volume){
+		.device = xstrdup("/dev/sda2"),
+		.partition = 2,
+		.content = xstrdup("swap"),
+		.uuid = xstrdup("11111111-2222-3333-4444-555555555555"),
+		.mount_point = xstrdup("swap"),
+	};
+	tree_add(server->tree, "/etc/systemd/network/10-p2v-eth0.link", "[Match]\n");
+	for (int run = 0; run < 2; run++) {
+		CLEANUP_PLAN struct plan *plan = plan_create(server->tree->guest);
+		CLEANUP_INJECT_RESULT struct inject_result result = {0};
+		struct boot_fix_overrides source = {&fix, plan};
+		struct inject_context context = context_of(server, TARGET_KVM);
+
+		context.override_file = boot_fix_overrides_file;
+		context.override_arg = &source;
+		expect_ok(inject_plan(&context, plan, &result));
+		assert_int_equal(plan_is_empty(plan), run);
+		expect_ok(plan_apply(plan, NULL));
+	}
+	expect_ok(initramfs_read(server->initrd, "initrd", &initramfs));
+	assert_string_equal(initramfs_find(&initramfs, "conf/conf.d/resume")->data,
+			    "RESUME=UUID=11111111-2222-3333-4444-555555555555\n");
+	assert_null(initramfs_find(&initramfs, "etc/lvm/devices/system.devices"));
+	assert_string_equal(initramfs_find(&initramfs, "etc/systemd/network/10-p2v-eth0.link")->data,
+			    "[Match]\n");
+}
+
 /* Old initramfs-tools leaves a file alone whose checksum is not the one that it noted. */
 static void noted_checksum(void **state)
 {
@@ -471,11 +517,17 @@ static void other_layouts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole_plan),	     cmocka_unit_test(one_target_after_the_other),
-		cmocka_unit_test(missing_drivers),   cmocka_unit_test(built_in_drivers),
-		cmocka_unit_test(damaged_initramfs), cmocka_unit_test(several_kernels),
-		cmocka_unit_test(no_kernel),	     cmocka_unit_test(overrides),
-		cmocka_unit_test(noted_checksum),    cmocka_unit_test(other_layouts),
+		cmocka_unit_test(whole_plan),
+		cmocka_unit_test(one_target_after_the_other),
+		cmocka_unit_test(missing_drivers),
+		cmocka_unit_test(built_in_drivers),
+		cmocka_unit_test(damaged_initramfs),
+		cmocka_unit_test(several_kernels),
+		cmocka_unit_test(no_kernel),
+		cmocka_unit_test(overrides),
+		cmocka_unit_test(fixes_in_the_initramfs),
+		cmocka_unit_test(noted_checksum),
+		cmocka_unit_test(other_layouts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
