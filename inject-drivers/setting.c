@@ -95,8 +95,9 @@ static struct err *plan_tools(const struct strv *modules, struct plan *plan)
 	text = setting_edit_tools_modules(old ? old : "", modules);
 	if (!text)
 		return NULL;
-	return plan_write(plan, TOOLS_MODULES, text, strlen(text),
-			  "the next kernel update would leave these drivers out of the initramfs");
+	return plan_write(
+		plan, TOOLS_MODULES, text, strlen(text),
+		"it keeps the virtual machine's drivers in every initramfs that a kernel update makes");
 }
 
 /* "add_drivers+=" a b "": the words behind NAME= or NAME+= in shell text, comments left out. */
@@ -192,8 +193,9 @@ static struct err *plan_dracut(const struct strv *modules, struct plan *plan)
 	TRY(plan_read(plan, path, &old, &bytes));
 	words = join(&missing, " ");
 	text_addf(&text, "%sadd_drivers+=\" %s \"\n", old ? old : BLOCK_BEGIN, words);
-	return plan_write(plan, path, text.data, text.bytes,
-			  "the next kernel update would leave these drivers out of the initramfs");
+	return plan_write(
+		plan, path, text.data, text.bytes,
+		"it keeps the virtual machine's drivers in every initramfs that a kernel update makes");
 }
 
 static void find_unknown_tool(const struct strv *modules, const char *tool, const char *where,
