@@ -12,14 +12,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "boot-fix/fix.h"
-#include "p2v/base/crc32c.h"
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
 #include "p2v/cmd/cmd.h"
 #include "p2v/cmd/convert.h"
 #include "p2v/guest/fill.h"
-#include "p2v/handover/vm.h"
 #include "vhdx/vhdx.h"
 
 static double seconds_since(uint64_t start_ns)
@@ -49,109 +46,6 @@ static struct err *prepare_output(struct conversion *c)
 	prefix = xasprintf(".%s.p2v", c->options->name);
 	TRY(err_as(scratch_create(c->options->out, prefix, &c->work), ERR_REFUSED));
 	return err_as(scratch_create(c->options->out, ".p2v-tmp", &c->temporary), ERR_REFUSED);
-}
-
-/* A MAC address that is the same in every run on the same system: locally administered, QEMU's prefix. */
-static char *make_up_mac(const struct inspection *inspection, const char *nic_name)
-{
-	const char *uuid = inspection->volume_count ? inspection->volumes[0].uuid : NULL;
-	CLEANUP_FREE char *seed = xasprintf("%s %s", uuid ? uuid : "", nic_name);
-	uint32_t hash = crc32c(0, seed, strlen(seed));
-
-	return xasprintf("52:54:00:%02x:%02x:%02x", hash >> 16 & 0xff, hash >> 8 & 0xff, hash & 0xff);
-}
-
-static struct err *take_mac_option(struct machine *machine, const char *option)
-{
-	const char *equals = strchr(option, '=');
-	char *mac = equals ? vm_normalise_mac(equals + 1) : NULL;
-
-	if (!mac)
-		return err_advise(err_usage("--mac: '%s' is no NAME=MAC", option),
-				  "say for example --mac enp0s2=00:25:90:12:34:56");
-	for (size_t i = 0; i < machine->nic_count; i++) {
-		struct machine_nic *nic = &machine->nics[i];
-
-		if (nic->name && !strncmp(nic->name, option, equals - option) &&
-		    !nic->name[equals - option]) {
-			free(nic->mac);
-			nic->mac = mac;
-			return NULL;
-		}
-	}
-	free(mac);
-	return err_advise(
-		err_refused("--mac: the system configures no interface %.*s", (int)(equals - option), option),
-		"'p2v scan' lists its interfaces");
-}
-
-/* What the target will define: the source's own values, then the user's, then ours. */
-static struct err *complete_machine(struct conversion *c)
-{
-	struct machine *machine = &c->session.machine;
-
-	machine->name = xstrdup(c->options->name);
-	machine->memory_bytes = c->options->memory_bytes;
-	machine->processors = c->options->processors;
-	if (c->options->firmware && c->options->firmware != machine->firmware)
-		return err_advise(err_refused("%s boots by %s; p2v does not change that to %s yet",
-					      c->options->name, firmware_name(machine->firmware),
-					      firmware_name(c->options->firmware)),
-				  "use --firmware keep");
-	for (size_t i = 0; i < c->options->macs.count; i++)
-		TRY(take_mac_option(machine, c->options->macs.items[i]));
-	for (size_t i = 0; i < machine->nic_count; i++) {
-		if (machine->nics[i].mac)
-			continue;
-		machine->nics[i].mac = make_up_mac(&c->session.inspection, machine->nics[i].name);
-		machine->nics[i].mac_is_made_up = 1;
-	}
-	return NULL;
-}
-
-static struct err *find_signed_loader(struct conversion *c)
-{
-	const char *esp = c->session.inspection.boot.esp_mount_point;
-	CLEANUP_STRV struct strv vendors = {0};
-	CLEANUP_FREE char *folder = NULL;
-
-	if (!esp)
-		return NULL;
-	folder = xasprintf("%s/EFI", esp);
-	TRY(guest_list(c->session.guest, folder, &vendors));
-	for (size_t i = 0; i < vendors.count; i++) {
-		CLEANUP_FREE char *shim = xasprintf("%s/%s/shimx64.efi", folder, vendors.items[i]);
-		struct guest_stat stat;
-
-		TRY(guest_stat(c->session.guest, shim, &stat));
-		if (stat.kind == GUEST_FILE)
-			c->has_signed_loader = true;
-	}
-	return NULL;
-}
-
-static struct err *make_plan(struct conversion *c)
-{
-	struct inject_context inject = {
-		.guest = c->session.guest,
-		.inspection = &c->session.inspection,
-		.targets = c->options->targets,
-		.scratch_dir = scratch_path(c->temporary),
-		.log = c->log,
-	};
-	struct fix_context fix = {
-		.inspection = &c->session.inspection,
-		.machine = &c->session.machine,
-		.targets = c->options->targets,
-		.log = c->log,
-	};
-
-	TRY(complete_machine(c));
-	TRY(find_signed_loader(c));
-	c->plan = plan_create(c->session.guest);
-	TRY(boot_fix_plan(&fix, c->plan));
-	TRY(inject_plan(&inject, c->plan, &c->drivers));
-	return plan_to_json(c->plan, &c->changes);
 }
 
 static struct err *find_data(struct conversion *c)
@@ -245,7 +139,7 @@ static struct err *convert(struct conversion *c)
 	TRY(session_inspect(&c->session));
 	c->times.inspect = seconds_since(start_ns);
 	start_ns = run_now_ns();
-	TRY(make_plan(c));
+	TRY(convert_make_plan(c));
 	c->times.plan = seconds_since(start_ns);
 	if (c->options->dry_run)
 		return convert_print(c, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The inside of `p2v convert`: options (convert-options.c), the flow
- * (convert.c), what comes out (convert-output.c) and the report
+ * (convert.c), the plan (convert-plan.c), what comes out (convert-output.c) and the report
  * (convert-report.c).
  */
 #ifndef P2V_CMD_CONVERT_H
@@ -55,6 +55,9 @@ struct conversion {
 	uint64_t data_bytes; /* what the sources hold */
 	struct convert_times times;
 };
+
+/* Completes the session's machine, and plans every change of its system. */
+struct err *convert_make_plan(struct conversion *conversion) ERR_MUST_CHECK;
 
 /* Finished images under their final names and in the chosen format, machine.json, VM definitions and
  * report.json, all in the working folder, which then becomes OUT/NAME. */
