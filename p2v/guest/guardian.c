@@ -106,7 +106,7 @@ void guardian_watch_socket(struct guardian *guardian, const char *path)
 
 	if (strlen(path) >= sizeof message.path || path[0] != '/')
 		return;
-	strcpy(message.path, path);
+	memcpy(message.path, path, strlen(path) + 1);
 	tell(guardian, &message);
 }
 

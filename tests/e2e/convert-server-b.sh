@@ -31,11 +31,11 @@ check 'QEMU finds no fault in the VHDX' qemu-img check "$result/$HOSTNAME-disk1.
 check 'libvirt accepts the domain' virt-xml-validate "$result/$HOSTNAME.xml" domain
 check 'the Hyper-V script makes a generation 2 machine' grep -qE 'Generation 2' "$result/$HOSTNAME.ps1"
 check 'boots by UEFI with an empty NVRAM on virtio' prove_on kvm
-check 'every check of the proof holds' proof_says kvm 'all(.proofs[].checks[]; .ok)'
-check 'root is XFS, on virtio' proof_says kvm '.proofs[0].root | .type == "xfs" and (.drivers | index("virtio_blk") != null)'
+check 'every check of the proof holds' proof_says kvm '.proofs[0].ok'
+check 'root is XFS, on virtio' proof_says kvm '.proofs[0].system.root | .type == "xfs" and (.drivers | index("virtio_blk") != null)'
 check 'name, MAC and address are as before' proof_says kvm \
-	".proofs[0].nics[] | select(.name == \"$INTERFACE\" and .mac == \"$MAC\") | .addresses | index(\"$ADDRESS\")"
-check 'no unit failed' proof_says kvm '.proofs[0].failed_units == []'
+	".proofs[0].system.nics[] | select(.name == \"$INTERFACE\" and .mac == \"$MAC\") | .addresses | index(\"$ADDRESS\")"
+check 'no unit failed' proof_says kvm '.proofs[0].system.failed_units == []'
 check 'boots as Hyper-V generation 2 stand-in, empty NVRAM' prove_on hyperv
 check 'a second conversion finds nothing to do' bash -c "'$p2v' convert '$result/$HOSTNAME-disk1.vhdx' --to hyperv,kvm \
 	--name again --dry-run --json | jq -e '.changes == []'"
