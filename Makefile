@@ -144,10 +144,10 @@ uninstall:
 
 # Packages of Debian 12, by use.
 DEPS_BUILD = gcc make pkg-config perl libguestfs-dev libxml2-dev libzstd-dev libarchive-dev libblkid-dev \
-	     libjansson-dev libnbd-dev libssl-dev nbdkit nbdkit-plugin-dev libcmocka-dev
+	     libjansson-dev libnbd-dev libssl-dev libyaml-dev nbdkit nbdkit-plugin-dev libcmocka-dev
 DEPS_RUN = nbdkit qemu-utils qemu-system-x86 ovmf kmod gzip xz-utils zstd lz4 bzip2 linux-image-amd64 \
 	   e2fsprogs xfsprogs lvm2
-DEPS_TEST = mmdebstrap libnbd-bin libvhdi-utils libguestfs-tools libxml2-utils libvirt-clients \
+DEPS_TEST = mmdebstrap libguestfs-xfs libnbd-bin libvhdi-utils libguestfs-tools libxml2-utils libvirt-clients \
 	    clang clang-format cppcheck shellcheck cpio initramfs-tools-core \
 	    cryptsetup-bin jq dosfstools mtools parted fdisk git ca-certificates
 DEPS = $(sort $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST))

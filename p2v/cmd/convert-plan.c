@@ -98,14 +98,11 @@ struct override_context {
 static void hand_over(void *arg, struct initramfs_override *from)
 {
 	struct override_context *context = arg;
-	const struct inject_override to = {
-		.path = take_ptr(from->path),
-		.data = take_ptr(from->data),
-		.bytes = from->bytes,
-		.reason = take_ptr(from->reason),
-		.is_needed = from->is_needed,
-	};
+	struct inject_override to = {.bytes = from->bytes, .is_needed = from->is_needed};
 
+	to.path = take_ptr(from->path);
+	to.data = take_ptr(from->data);
+	to.reason = take_ptr(from->reason);
 	inject_overrides_add(context->overrides, &to);
 }
 
