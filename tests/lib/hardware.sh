@@ -8,16 +8,19 @@
 # Neither machine shows an operating system that it is virtual: SMBIOS and CPU
 # name other makers, so units with ConditionVirtualization=no run.
 
-# Server a: BIOS, two SATA bays, a network card of 82579 age at 00:19.0 (where
-# Intel's chipsets have it), a BMC, console on its serial-over-LAN port ttyS1.
+# Server a: BIOS, a SATA disk to boot from, a network card of 82579 age at 00:19.0
+# (where Intel's chipsets have it), a BMC, console on its serial-over-LAN port
+# ttyS1. More disks sit on a RAID controller whose driver is not in the
+# initramfs: so they come after sda, always. (Two disks that Linux finds at once
+# swap their names now and then: sd_mod probes asynchronously.)
 HW_A_MAKER="Nordstern"
 HW_A_PRODUCT="RX220"
 HW_A_MAC=00:1b:21:5a:0a:01
 HW_A_NIC_SLOT=0x19
 HW_A_NIC_NAME=enp0s25
 HW_A_DISK_MODEL="NX1000DM003-9YN162"
-HW_A_DISK_SERIALS=(S1D0A001 S1D0A002)
-HW_A_DISK_WWNS=(0x5000c5000a000001 0x5000c5000a000002)
+HW_A_DISK_SERIAL=S1D0A001
+HW_A_DISK_WWN=0x5000c5000a000001
 
 # Server b: UEFI, NVMe, a network port on the board (SMBIOS type 41: eno1).
 HW_B_MAKER="Nordstern"

@@ -116,27 +116,35 @@ machine_nvram_template() {
 # snapshot=on: writes go to an unlinked temporary file, FILE stays as it is.
 machine_add_disk() {
 	local n=$1 bus=$2 identity=$3 format=$4 file=$5
-	local device
-	local order=''
+	local device order=''
 
-	# A virtual machine is told what to boot from; a server's firmware knows.
-	[ "$identity" != - ] || [ "$n" != 0 ] || order=,bootindex=0
+	# What to boot from: a setting of the BIOS, or of a virtual machine. On
+	# server b it is in the NVRAM.
+	[ "$n" != 0 ] || [ "$identity" = B ] || order=,bootindex=0
 	qemu_args+=(-drive "if=none,id=disk$n,snapshot=on,format=$format,file=${file//,/,,}")
-	case $bus in
-	ahci)
-		device=ide-hd,drive=disk$n,bus=ide.$n$(machine_sata_name "$n" "$identity")
+	case $bus:$identity:$n in
+	ahci:A:0)
+		device=ide-hd,drive=disk$n,bus=ide.0,model=$HW_A_DISK_MODEL
+		device+=,serial=$HW_A_DISK_SERIAL,wwn=$HW_A_DISK_WWN
 		;;
-	ide)
+	ahci:A:*)
+		[ "$n" -gt 1 ] || qemu_args+=(-device megasas-gen2,id=raid,addr=8)
+		device=scsi-hd,drive=disk$n,bus=raid.0,scsi-id=$n
+		;;
+	ahci:*)
+		device=ide-hd,drive=disk$n,bus=ide.$n
+		;;
+	ide:*)
 		device=ide-hd,drive=disk$n,bus=ide.$((n / 2)),unit=$((n % 2))
 		;;
-	nvme)
+	nvme:*)
 		device=nvme,drive=disk$n,addr=$((4 + n)),serial=$(machine_nvme_serial "$n" "$identity")
 		;;
-	virtio)
+	virtio:*)
 		machine_add_port "disk$n"
 		device=virtio-blk-pci,drive=disk$n,bus=port-disk$n
 		;;
-	scsi)
+	scsi:*)
 		[ "$n" -gt 0 ] || qemu_args+=(-device virtio-scsi-pci,id=scsi)
 		device=scsi-hd,drive=disk$n,bus=scsi.0
 		;;
@@ -145,12 +153,6 @@ machine_add_disk() {
 		;;
 	esac
 	qemu_args+=(-device "$device$order")
-}
-
-machine_sata_name() {
-	[ "$2" = A ] || return 0
-	printf ',model=%s,serial=%s,wwn=%s' "$HW_A_DISK_MODEL" \
-		"${HW_A_DISK_SERIALS[$1]}" "${HW_A_DISK_WWNS[$1]}"
 }
 
 machine_nvme_serial() {

@@ -59,7 +59,7 @@ configure_grub() {
 	put "$root/boot/grub/device.map" <<<"(hd0)	/dev/sda"
 	# What the installer answers, and what the next upgrade of GRUB will use.
 	in_tree "$root" debconf-set-selections <<-EOT
-		grub-pc grub-pc/install_devices multiselect /dev/disk/by-id/ata-${HW_A_DISK_MODEL}_${HW_A_DISK_SERIALS[0]}
+		grub-pc grub-pc/install_devices multiselect /dev/disk/by-id/ata-${HW_A_DISK_MODEL}_$HW_A_DISK_SERIAL
 	EOT
 }
 

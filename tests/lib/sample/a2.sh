@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# a2.sh A_FOLDER OUTPUT_FOLDER: server a after its second bay was filled: disk 1
-# has one ext4 partition, mounted on /srv as /dev/sdb1. Without that disk, or
+# a2.sh A_FOLDER OUTPUT_FOLDER: server a with a disk on its RAID controller,
+# one ext4 partition that is mounted on /srv as /dev/sdb1. Without that disk, or
 # with another name for it, systemd stops in emergency mode.
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
 set -euo pipefail

@@ -44,20 +44,35 @@ partition_disk() {
 	EOT
 }
 
-# One appliance serves from here to the end, in between the steps on the host.
+# One appliance serves from here to the end, in between the steps on the host. It
+# reads its commands from a pipe of ours, so it cannot outlive this script.
 start_appliance() {
-	eval "$(guestfish --listen --format=raw -a "$1")"
-	trap 'guestfish --remote exit 2>/dev/null || true' EXIT
+	local disk=$1 pipe=$2/appliance
+
+	mkfifo "$pipe.in" "$pipe.out"
+	stdbuf -oL guestfish --format=raw -a "$disk" <"$pipe.in" >"$pipe.out" &
+	appliance_pid=$!
+	exec {to_appliance}>"$pipe.in" {from_appliance}<"$pipe.out"
+	rm "$pipe.in" "$pipe.out"
 	appliance run
 }
 
 stop_appliance() {
-	appliance exit
-	trap - EXIT
+	exec {to_appliance}>&-
+	wait "$appliance_pid"
 }
 
+# appliance LINE: runs a line of guestfish and prints its output. Guestfish ends
+# at its first error, and with it the answers.
 appliance() {
-	guestfish --remote -- "$@"
+	local line
+
+	printf '%s\necho appliance-done\n' "$*" >&"$to_appliance"
+	while read -r line <&"$from_appliance"; do
+		[ "$line" != appliance-done ] || return 0
+		printf '%s\n' "$line"
+	done
+	return 1
 }
 
 make_file_systems() {
@@ -118,7 +133,7 @@ restrict_lvm() {
 	put "$root/etc/lvm/devices/system.devices" <<-EOT
 		# LVM uses devices listed in this file.
 		# Created by LVM command lvmdevices pid 1187 at Tue Feb  6 10:12:44 2024
-		VERSION=1.1.1
+		VERSION=1.1.2
 		IDTYPE=sys_wwid IDNAME=$HW_B_DISK_WWID DEVNAME=/dev/nvme0n1p3 PVID=$(appliance pvuuid /dev/sda3 | tr -d -) PART=3
 	EOT
 }
@@ -143,8 +158,8 @@ copy_system() {
 install_grub() {
 	local root=$1 out=$2
 
-	appliance command "grub-install --target=x86_64-efi --efi-directory=/boot/efi --no-nvram"
-	appliance command "update-grub"
+	appliance 'command "grub-install --target=x86_64-efi --efi-directory=/boot/efi --no-nvram"'
+	appliance 'command "update-grub"'
 	appliance upload "$root/etc/lvm/devices/system.devices" /etc/lvm/devices/system.devices
 	appliance download /boot/grub/grub.cfg "$out/grub.cfg"
 	grep -q " root=$MAPPED-root " "$out/grub.cfg"
@@ -202,7 +217,7 @@ main() {
 
 	step "starting the appliance"
 	partition_disk "$disk"
-	start_appliance "$disk"
+	start_appliance "$disk" "$out"
 	step "making file systems"
 	make_file_systems
 	step "unpacking the Debian tree"
