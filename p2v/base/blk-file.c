@@ -231,13 +231,33 @@ static struct err *file_flush(struct blk *blk)
 
 /* fallocate() works on files and, for zeroing with or without discard, on block devices; a device wants
  * whole sectors, and what cannot do it is written instead. */
-static struct err *file_zero(struct blk *blk, uint64_t len_bytes, uint64_t offset, unsigned flags)
+static int zero_range(struct blk_file *file, uint64_t len_bytes, uint64_t offset, unsigned flags)
 {
 	int mode = flags & BLK_MAY_TRIM ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
+	int failed;
 
-	while (fallocate(to_file(blk)->fd, mode | FALLOC_FL_KEEP_SIZE, offset, len_bytes)) {
-		if (errno == EINTR)
-			continue;
+	do {
+		failed = fallocate(file->fd, mode | FALLOC_FL_KEEP_SIZE, offset, len_bytes);
+	} while (failed && errno == EINTR);
+	return failed;
+}
+
+/* Not while another thread rewrites a sector that this covers in part. */
+static int zero_range_alone(struct blk_file *file, uint64_t len_bytes, uint64_t offset, unsigned flags)
+{
+	LOCKED(&file->partial);
+
+	return zero_range(file, len_bytes, offset, flags);
+}
+
+static struct err *file_zero(struct blk *blk, uint64_t len_bytes, uint64_t offset, unsigned flags)
+{
+	struct blk_file *file = to_file(blk);
+	int failed = file->direct && !is_aligned(NULL, len_bytes, offset)
+			     ? zero_range_alone(file, len_bytes, offset, flags)
+			     : zero_range(file, len_bytes, offset, flags);
+
+	if (failed) {
 		if (errno == EOPNOTSUPP || errno == EINVAL || errno == ENODEV || errno == ENOSYS)
 			return zero_by_writing(blk, len_bytes, offset, flags);
 		return io_error(blk, "zero", offset);
