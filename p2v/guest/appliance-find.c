@@ -174,6 +174,7 @@ struct err *appliance_find_os(struct appliance *appliance, struct found_os *ret_
 	if (list.count == 0) {
 		found_list_deinit(&list);
 		list = (struct found_list){0};
+		log_info(appliance->log, "no system found: replaying journals, and looking again");
 		TRY(find_systems(appliance, true, &list));
 	}
 	for (size_t i = 0; i < list.damaged.count; i++)

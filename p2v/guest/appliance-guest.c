@@ -14,8 +14,8 @@
 #include "p2v/guest/path.h"
 #include "p2v/guest/sha256.h"
 
-/* guestfs_read_file() must fit into one message of 4 MiB (guestfs(3), "PROTOCOL LIMITS"). */
-#define MESSAGE_MAX_BYTES (2u << 20)
+/* A message has at most 4 MiB (guestfs(3), "PROTOCOL LIMITS"). */
+#define PIECE_BYTES (2u << 20)
 
 struct err *memory_file_init(struct memory_file *file)
 {
@@ -129,25 +129,31 @@ static struct err *appliance_guest_lstat(struct guest *guest, const char *path, 
 	return stat_with(guest, path, PATH_KEEP_LAST, ret_stat);
 }
 
-static struct err *download(struct appliance *appliance, const char *path, char **ret_data, size_t *ret_bytes)
+/* In pieces that fit into a message each: unlike guestfs_download(), that costs no process. */
+static struct err *read_pieces(struct appliance *appliance, const char *path, size_t bytes, char **ret_data,
+			       size_t *ret_bytes)
 {
-	CLEANUP_MEMORY_FILE struct memory_file file = {.fd = -1};
-	CLEANUP_FREE char *data = NULL;
-	struct stat st;
+	CLEANUP_FREE char *data = malloc(bytes + 1);
+	size_t done = 0;
 
-	TRY(memory_file_init(&file));
-	if (guestfs_download(appliance->g, path, file.path))
-		return appliance_error(appliance, "%s", path);
-	if (fstat(file.fd, &st))
-		return err_from_errno(errno, "%s", path);
-	data = malloc((size_t)st.st_size + 1);
 	if (!data)
 		return err_nomem();
-	if (pread(file.fd, data, (size_t)st.st_size, 0) != st.st_size)
-		return err_failed("%s: read short from memory", path);
-	data[st.st_size] = '\0';
+	while (done < bytes) {
+		size_t wanted = bytes - done < PIECE_BYTES ? bytes - done : PIECE_BYTES;
+		size_t got = 0;
+		CLEANUP_FREE char *piece =
+			guestfs_pread(appliance->g, path, (int)wanted, (int64_t)done, &got);
+
+		if (!piece)
+			return appliance_error(appliance, "%s", path);
+		if (got == 0 || got > wanted)
+			break;
+		memcpy(data + done, piece, got);
+		done += got;
+	}
+	data[done] = '\0';
 	*ret_data = take_ptr(data);
-	*ret_bytes = (size_t)st.st_size;
+	*ret_bytes = done;
 	return NULL;
 }
 
@@ -155,7 +161,6 @@ static struct err *appliance_guest_read(struct guest *guest, const char *path, c
 					size_t *ret_bytes)
 {
 	struct appliance_guest *own = appliance_guest_of(guest);
-	struct appliance *appliance = own->appliance;
 	struct cache_entry entry;
 	struct guest_stat stat;
 
@@ -175,11 +180,7 @@ static struct err *appliance_guest_read(struct guest *guest, const char *path, c
 	if (stat.size_bytes > GUEST_READ_MAX_BYTES)
 		return err_failed("%s: %llu bytes are too many to be read into memory", path,
 				  (unsigned long long)stat.size_bytes);
-	if (stat.size_bytes > MESSAGE_MAX_BYTES)
-		return download(appliance, path, ret_data, ret_bytes);
-	/* NUL-terminated behind its size: guestfs(3), guestfs_read_file. */
-	*ret_data = guestfs_read_file(appliance->g, path, ret_bytes);
-	return *ret_data ? NULL : appliance_error(appliance, "%s", path);
+	return read_pieces(own->appliance, path, (size_t)stat.size_bytes, ret_data, ret_bytes);
 }
 
 static struct err *appliance_guest_list(struct guest *guest, const char *path, struct strv *ret_names)

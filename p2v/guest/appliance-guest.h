@@ -35,6 +35,17 @@ struct err *appliance_guest_remove(struct guest *guest, const char *path) ERR_MU
 struct err *appliance_guest_rename(struct guest *guest, const char *from, const char *to) ERR_MUST_CHECK;
 struct err *appliance_guest_sync(struct guest *guest) ERR_MUST_CHECK;
 
+/* Adds to a list for tar_open() what is to be left out. */
+void tar_add_exclude(struct strv *excludes, const char *relative_path);
+
+struct memory_file;
+struct archive;
+
+/* The archive of a folder of the guest, in a memory file that is made here, opened for reading. */
+struct err *tar_open(struct appliance *appliance, const char *dir, const struct strv *excludes,
+		     struct memory_file *file, struct archive **ret_archive) ERR_MUST_CHECK;
+void cleanup_archive(struct archive **archive);
+
 /* A file in memory that a libguestfs call can write to or read from; path is its name for that call. */
 struct memory_file {
 	int fd;

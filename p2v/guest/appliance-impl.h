@@ -5,6 +5,7 @@
 
 #include <guestfs.h>
 
+#include "p2v/base/strv.h"
 #include "p2v/guest/appliance.h"
 #include "p2v/guest/guardian.h"
 
@@ -65,6 +66,9 @@ struct err *appliance_error(struct appliance *appliance, const char *what, ...)
  */
 struct err *appliance_shell(struct appliance *appliance, const char *script, char **ret_output)
 	ERR_MUST_CHECK;
+
+/* Adds a word to a script so that the shell takes it as it is. */
+void appliance_quote(struct text *script, const char *word);
 
 /* Starts a hypervisor for the options; sets g, guardian and accelerator. */
 struct err *appliance_launch(struct appliance *appliance, const struct appliance_options *options)

@@ -26,6 +26,7 @@
 #include "p2v/base/run.h"
 #include "p2v/base/strv.h"
 #include "p2v/guest/sha256.h"
+#include "p2v/guest/user-cache.h"
 
 #define BUILD_LIMIT_NS 900000000000ull
 #define MAX_KERNEL_BYTES (512u << 20)
@@ -221,26 +222,6 @@ static struct err *write_whole(const char *path, const uint8_t *data, size_t byt
 	return NULL;
 }
 
-/* $XDG_CACHE_HOME/p2v or ~/.cache/p2v, made if need be; NULL if there is none. */
-static char *find_cache(void)
-{
-	const char *cache = getenv("XDG_CACHE_HOME");
-	const char *home = getenv("HOME");
-	CLEANUP_FREE char *parent = NULL;
-	CLEANUP_FREE char *dir = NULL;
-
-	if (cache && cache[0] == '/')
-		parent = xstrdup(cache);
-	else if (home && home[0] == '/')
-		parent = xasprintf("%s/.cache", home);
-	else
-		return NULL;
-	dir = xasprintf("%s/p2v", parent);
-	mkdir(parent, 0700);
-	mkdir(dir, 0700);
-	return access(dir, W_OK) == 0 ? take_ptr(dir) : NULL;
-}
-
 /* Kernels that an update has left behind in the cache. */
 static void remove_others(const char *dir, const char *keep)
 {
@@ -261,7 +242,7 @@ static struct err *provide_kernel(const char *kernel_path, const char *dir, cons
 				  char **ret_path)
 {
 	CLEANUP(mapping_deinit) struct mapping kernel = {0};
-	CLEANUP_FREE char *cache = find_cache();
+	CLEANUP_FREE char *cache = user_cache_dir();
 	CLEANUP_FREE uint8_t *data = NULL;
 	CLEANUP_FREE char *path = NULL;
 	char hash[SHA256_TEXT_BYTES];

@@ -34,18 +34,23 @@ struct err *appliance_mount(struct appliance *appliance, const struct block_devi
 			    const char *options, const char *path)
 {
 	const struct fs_kind *kind = fs_kind_find(device->content);
-	CLEANUP_FREE char *script = NULL;
+	CLEANUP_TEXT struct text script = {0};
+	CLEANUP_FREE char *mount_point = xasprintf("/sysroot%s", path);
 	CLEANUP_FREE char *output = NULL;
 
-	if (!kind || !kind->options || strchr(path, '\''))
+	if (!kind || !kind->options)
 		return err_refused("%s: %s is not a file system that p2v mounts", device->device,
 				   device->content ? device->content : "unknown content");
 	/* What the kernel says of a journal it replays goes to the log. */
-	script = xasprintf("dmesg -C; mount -t %s -o %s%s%s%s%s '%s' '/sysroot%s' 2>&1 || echo failed\n"
-			   "dmesg -t | grep -iE 'recover|replay|orphan|corrupt' || :\n",
-			   kind->content, appliance->read_only ? "ro" : "rw", kind->options[0] ? "," : "",
-			   kind->options, options[0] ? "," : "", options, device->node, path);
-	TRY(appliance_shell(appliance, script, &output));
+	text_addf(&script, "dmesg -C; mount -t %s -o %s%s%s%s", kind->content,
+		  appliance->read_only ? "ro" : "rw", kind->options[0] ? "," : "", kind->options,
+		  options[0] ? "," : "");
+	appliance_quote(&script, options);
+	text_addf(&script, " %s ", device->node);
+	appliance_quote(&script, mount_point);
+	text_addf(&script,
+		  " 2>&1 || echo failed\ndmesg -t | grep -iE 'recover|replay|orphan|corrupt' || :\n");
+	TRY(appliance_shell(appliance, script.data, &output));
 	if (strstr(output, "failed\n")) {
 		output[strcspn(output, "\n")] = '\0';
 		return err_advise(
@@ -104,9 +109,8 @@ static char *mount_options(const struct fstab_entry *entry)
 	CLEANUP_FREE char *subvol = NULL;
 	CLEANUP_FREE char *subvolid = NULL;
 
-	if (strcmp(entry->type, "btrfs") == 0 && fstab_has_option(entry->options, "subvol", &subvol) &&
-	    !strpbrk(subvol, "' \t\n;$`"))
-		return xasprintf("subvol='%s'", subvol);
+	if (strcmp(entry->type, "btrfs") == 0 && fstab_has_option(entry->options, "subvol", &subvol))
+		return xasprintf("subvol=%s", subvol);
 	if (strcmp(entry->type, "btrfs") == 0 && fstab_has_option(entry->options, "subvolid", &subvolid) &&
 	    !subvolid[strspn(subvolid, "0123456789")])
 		return xasprintf("subvolid=%s", subvolid);

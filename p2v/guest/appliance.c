@@ -31,6 +31,18 @@ struct err *appliance_shell(struct appliance *appliance, const char *script, cha
 	return NULL;
 }
 
+void appliance_quote(struct text *script, const char *word)
+{
+	text_add(script, "'", 1);
+	for (; *word; word++) {
+		if (*word == '\'')
+			text_addf(script, "'\\''");
+		else
+			text_add(script, word, 1);
+	}
+	text_add(script, "'", 1);
+}
+
 /* Frees all but the hypervisor, which is gone or goes with the handle. */
 static void appliance_free(struct appliance *appliance)
 {

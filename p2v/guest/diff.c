@@ -162,7 +162,9 @@ static void make_script(const struct lines *a, const struct lines *b, struct scr
 	while (tail < a->count - head && tail < b->count - head &&
 	       lines_equal(&a->items[a->count - 1 - tail], &b->items[b->count - 1 - tail]))
 		tail++;
-	diff_middle(a->items + head, a->count - head - tail, b->items + head, b->count - head - tail, script);
+	/* An empty text has no array that one could point into. */
+	diff_middle(head ? a->items + head : a->items, a->count - head - tail,
+		    head ? b->items + head : b->items, b->count - head - tail, script);
 	for (size_t i = a->count - tail; i < a->count; i++)
 		script_add(script, ' ', &a->items[i]);
 }

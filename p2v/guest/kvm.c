@@ -10,16 +10,23 @@
 
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
+#include "p2v/guest/user-cache.h"
 
 #define EMULATED_LIMIT_NS 20000000000ull
 
 /* KVM may take this many times what emulation takes, and this much more. */
 #define TIMES 4
 #define ALLOWANCE_NS 1000000000ull
+
+#define REMEMBER_SECONDS 3600
+#define BOOT_ID_BYTES 64
 
 /* QEMU's isa-debug-exit ends it with status (value << 1) | 1. */
 #define EXIT_VALUE 0x2a
@@ -72,16 +79,73 @@ static bool run_probe(const char *path, const char *accelerator, uint64_t limit_
 	return !err && result.status == EXIT_STATUS;
 }
 
-bool kvm_works(const char *scratch_dir, const struct log *log)
+/* The machine's present run (random(4)): what was found out before a reboot counts for nothing. */
+static bool read_boot_id(char ret_id[BOOT_ID_BYTES])
+{
+	CLEANUP_FCLOSE FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	return file && fgets(ret_id, BOOT_ID_BYTES, file);
+}
+
+/* An answer of the last hour, -1 if there is none. */
+static int remembered_answer(const char *path, const char *boot_id)
+{
+	CLEANUP_FCLOSE FILE *file = fopen(path, "re");
+	char line[BOOT_ID_BYTES];
+	char word[8];
+	struct stat st;
+
+	if (!file || fstat(fileno(file), &st) || time(NULL) - st.st_mtime > REMEMBER_SECONDS ||
+	    st.st_mtime > time(NULL) || !fgets(line, sizeof line, file) || strcmp(line, boot_id) != 0 ||
+	    fscanf(file, "%7s", word) != 1)
+		return -1;
+	return strcmp(word, "works") == 0;
+}
+
+static void remember_answer(const char *path, const char *boot_id, bool works)
+{
+	CLEANUP_FREE char *temp = xasprintf("%s.%ld", path, (long)getpid());
+	FILE *file = fopen(temp, "we");
+
+	if (!file)
+		return;
+	fprintf(file, "%s%s\n", boot_id, works ? "works" : "fails");
+	if (fclose(file) || rename(temp, path))
+		unlink(temp);
+}
+
+static bool probe(const char *scratch_dir, const struct log *log)
 {
 	CLEANUP_FREE char *path = xasprintf("%s/kvm-probe", scratch_dir);
 	uint64_t emulated_ns, kvm_ns;
 	bool works = false;
 
-	if (access("/dev/kvm", R_OK | W_OK) || !write_boot_sector(path))
+	if (!write_boot_sector(path))
 		return false;
 	if (run_probe(path, "tcg", EMULATED_LIMIT_NS, log, &emulated_ns))
 		works = run_probe(path, "kvm", TIMES * emulated_ns + ALLOWANCE_NS, log, &kvm_ns);
 	unlink(path);
+	return works;
+}
+
+bool kvm_works(const char *scratch_dir, const struct log *log)
+{
+	CLEANUP_FREE char *cache = user_cache_dir();
+	CLEANUP_FREE char *path = cache ? xasprintf("%s/kvm", cache) : NULL;
+	char boot_id[BOOT_ID_BYTES];
+	bool works;
+	int known;
+
+	if (access("/dev/kvm", R_OK | W_OK))
+		return false;
+	if (!path || !read_boot_id(boot_id))
+		return probe(scratch_dir, log);
+	known = remembered_answer(path, boot_id);
+	if (known >= 0) {
+		log_debug(log, "KVM %s, as was found before (%s)", known ? "works" : "does not work", path);
+		return known;
+	}
+	works = probe(scratch_dir, log);
+	remember_answer(path, boot_id, works);
 	return works;
 }

@@ -11,7 +11,8 @@
 #include "p2v/base/log.h"
 
 /* Boots a 512-byte disk of ours emulated and under KVM, and compares; scratch_dir takes that disk.
- * Takes well under a second where KVM works, two where it does not.  False also without QEMU. */
+ * Takes well under a second where KVM works, two where it does not, and nothing for an hour after that: the
+ * answer is kept in the user's cache folder.  False also without QEMU. */
 bool kvm_works(const char *scratch_dir, const struct log *log);
 
 #endif
