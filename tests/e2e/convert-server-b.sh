@@ -29,7 +29,7 @@ check 'the source is unchanged' same_content "$disk" "$before"
 check 'p2v finds no fault in the VHDX' "$p2v" vhdx check "$result/$HOSTNAME-disk1.vhdx"
 check 'QEMU finds no fault in the VHDX' qemu-img check "$result/$HOSTNAME-disk1.vhdx"
 check 'libvirt accepts the domain' virt-xml-validate "$result/$HOSTNAME.xml" domain
-check 'the Hyper-V script makes a generation 2 machine' grep -qE 'Generation 2' "$result/$HOSTNAME.ps1"
+check 'the Hyper-V script makes a generation 2 machine' grep -q '^[$]generation = 2' "$result/$HOSTNAME.ps1"
 check 'boots by UEFI with an empty NVRAM on virtio' prove_on kvm
 check 'every check of the proof holds' proof_says kvm '.proofs[0].ok'
 check 'root is XFS, on virtio' proof_says kvm '.proofs[0].system.root | .type == "xfs" and (.drivers | index("virtio_blk") != null)'
