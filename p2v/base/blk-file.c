@@ -46,6 +46,8 @@ static struct err *io_error(const struct blk *blk, const char *what, uint64_t of
 
 	if (err_errno(err) == ENOSPC || err_errno(err) == EDQUOT)
 		return err_advise(err, "free some space there, or choose another folder");
+	if (err_errno(err) == EIO)
+		return err_advise(err, "the disk, or the way to it, is failing: 'dmesg' says more");
 	return err;
 }
 

@@ -46,9 +46,9 @@ struct err *nbd_request_error(const char *uri, const char *what, uint64_t offset
 	if (!errnum)
 		return err_failed("%s: %s at offset %" PRIu64 ": %s", uri, what, offset, libnbd_cause());
 	err = err_from_errno(errnum, "%s: %s at offset %" PRIu64, uri, what, offset);
-	if (errnum == ENOTCONN)
-		err = err_advise(err, "the NBD server ended or hung up: its own messages say why");
-	return err;
+	return err_advise(err, errnum == ENOTCONN
+				       ? "the NBD server ended or hung up: its own messages say why"
+				       : "the NBD server's own messages say why");
 }
 
 static struct err *connect_one(const char *uri, struct nbd_handle **ret_conn)

@@ -121,11 +121,12 @@ static struct err *report(const struct convert_options *options, const struct im
 	return vhdx_print_json(json);
 }
 
-/* A format keeps what the source says of itself as far as it can. */
+/* The sectors' size stays, where a format can tell it: a VHD that cannot is refused, as the system on the
+ * disk counts in them. */
 static void inherit(struct image_create_options *image, const struct blk *source)
 {
 	image->size_bytes = source->size_bytes;
-	if (image->format == IMAGE_VHDX && !image->logical_sector_bytes)
+	if (image->format != IMAGE_RAW && !image->logical_sector_bytes)
 		image->logical_sector_bytes = source->logical_sector_bytes;
 }
 
