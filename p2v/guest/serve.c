@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "p2v/base/strv.h"
 
 #define START_LIMIT_NS 30000000000ull
+#define GREETING_LIMIT_MS 1000
 /* Long enough for the dirty pages of a large image to reach a slow disk. */
 #define STOP_LIMIT_NS 600000000000ull
 
@@ -71,13 +73,22 @@ static struct err *server_create(const char *program, const char *scratch_dir, s
 	return NULL;
 }
 
-static bool accepts_connections(const char *socket_path)
+/*
+ * True if the server greets us as NBD's protocol has it ("NBDMAGIC").  That it listens is not enough:
+ * qemu-nbd does so before it has opened the image.
+ */
+static bool greets(const char *socket_path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+	char magic[8];
 
 	memcpy(address.sun_path, socket_path, strlen(socket_path) + 1);
-	return fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof address);
+	return fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof address) &&
+	       poll(&wait, 1, GREETING_LIMIT_MS) == 1 &&
+	       recv(fd, magic, sizeof magic, MSG_WAITALL) == sizeof magic &&
+	       !memcmp(magic, "NBDMAGIC", sizeof magic);
 }
 
 /* The last line a server wrote, as an error; without nbdkit's own prefix. */
@@ -101,7 +112,7 @@ static struct err *server_error(const struct server *server, int status)
 			   text ? text : "no message");
 }
 
-/* Starts argv and waits until the socket accepts connections. */
+/* Starts argv and waits until it serves. */
 static struct err *server_start(struct server *server, const struct strv *argv, const struct log *log)
 {
 	struct run_options options = {.log = log};
@@ -113,7 +124,7 @@ static struct err *server_start(struct server *server, const struct strv *argv, 
 		return err_as(err, ERR_REFUSED);
 	if (err)
 		return err;
-	while (!accepts_connections(server->socket)) {
+	while (!greets(server->socket)) {
 		int status = child_wait(server->child, 10000000);
 
 		if (status >= 0)

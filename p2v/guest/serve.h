@@ -23,7 +23,7 @@ struct serve_options {
 	const struct log *log;
 };
 
-/* Comes back when the socket accepts connections. */
+/* Comes back when the image is open and the server answers. */
 struct err *serve_vhdx(const struct serve_options *options, struct server **ret_server) ERR_MUST_CHECK;
 
 /* A foreign format ("qcow2", "vmdk", …), read-only, by qemu-nbd. */

@@ -265,6 +265,54 @@ static void opens_xfs_on_lvm(void **state)
 	assert_string_equal(after, before);
 }
 
+/* A mirror of two disks, as servers without a RAID controller have it. */
+static void build_mirror(const char *const *disks, const char *tar)
+{
+	static char *const members[] = {"/dev/sda1", "/dev/sdb1", NULL};
+	guestfs_h *g = guestfs_create();
+
+	guestfs_set_error_handler(g, NULL, NULL);
+	if (guestfs_set_backend(g, "direct") || guestfs_set_backend_setting(g, "force_tcg", "1") ||
+	    guestfs_add_drive_opts(g, disks[0], GUESTFS_ADD_DRIVE_OPTS_FORMAT, "raw", -1) ||
+	    guestfs_add_drive_opts(g, disks[1], GUESTFS_ADD_DRIVE_OPTS_FORMAT, "raw", -1) ||
+	    guestfs_launch(g) ||
+	    guestfs_md_create(g, "system", members, GUESTFS_MD_CREATE_LEVEL, "raid1", -1) ||
+	    guestfs_mkfs(g, "ext4", "/dev/md/system") || guestfs_mount(g, "/dev/md/system", "/") ||
+	    guestfs_tar_in(g, tar, "/") || guestfs_shutdown(g))
+		fail_msg("libguestfs: %s", guestfs_last_error(g));
+	guestfs_close(g);
+}
+
+static void opens_mirrored_system(void **state)
+{
+	CLEANUP_TREE struct tree *tree = make_system("/dev/md0 / ext4 defaults 0 1\n", EM_X86_64);
+	CLEANUP_FREE char *first = disk_create(tree, "first", 96);
+	CLEANUP_FREE char *second = disk_create(tree, "second", 96);
+	CLEANUP_FREE char *tar = xasprintf("%s/../tree.tar", tree->root);
+	const char *tar_argv[] = {"tar", "-C", tree->root, "-cf", tar, ".", NULL};
+	const char *disks[] = {first, second, NULL};
+	struct machine_under_test machine = {0};
+	const struct inspection *inspection = &machine.inspection;
+
+	(void)state;
+	disk_partition(first, "label: dos\n2048,,fd,*\n");
+	disk_partition(second, "label: dos\n2048,,fd\n");
+	run_tool(tar_argv);
+	build_mirror(disks, tar);
+
+	start(&machine, disks, true);
+	expect_ok(open_system(&machine));
+	assert_true(str_starts_with(inspection->volumes[0].device, "/dev/md"));
+	assert_int_equal(inspection->volumes[0].disk, -1);
+	assert_string_equal(inspection->volumes[0].content, "ext4");
+	assert_string_equal(inspection->volumes[0].mount_point, "/");
+	assert_ptr_equal(inspect_find_volume(inspection, "/dev/md0"), &inspection->volumes[0]);
+	assert_int_equal(inspection->volume_count, 3);
+	assert_string_equal(inspection->volumes[1].content, "linux_raid_member");
+	conformance_check_reading(machine.guest);
+	stop(&machine);
+}
+
 static void refuse(const char *const *disks, const char *text)
 {
 	struct machine_under_test machine = {0};
@@ -337,13 +385,17 @@ static void refuses_damaged_system(void **state)
 	refuse(disks, "damaged: /dev/sda1");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(changes_ext4_guest),	    cmocka_unit_test(opens_xfs_on_lvm),
-		cmocka_unit_test(refuses_two_systems),	    cmocka_unit_test(refuses_other_architecture),
-		cmocka_unit_test(refuses_encrypted_system), cmocka_unit_test(refuses_damaged_system),
+		cmocka_unit_test(changes_ext4_guest),	      cmocka_unit_test(opens_xfs_on_lvm),
+		cmocka_unit_test(opens_mirrored_system),      cmocka_unit_test(refuses_two_systems),
+		cmocka_unit_test(refuses_other_architecture), cmocka_unit_test(refuses_encrypted_system),
+		cmocka_unit_test(refuses_damaged_system),
 	};
 
+	/* For one of them alone. */
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
