@@ -150,8 +150,11 @@ static struct err *launch_error(struct appliance *appliance)
 	const char *last = appliance->console.last;
 	const char *text = guestfs_last_error(appliance->g);
 
-	return err_advise(err_failed("libguestfs's appliance does not start: %s%s%s",
-				     text ? text : "no reason given", last[0] ? "; its last words: " : "",
+	if (!text)
+		text = "no reason given";
+	/* libguestfs's further lines say how to report a bug. */
+	return err_advise(err_failed("libguestfs's appliance does not start: %.*s%s%s",
+				     (int)strcspn(text, "\n"), text, last[0] ? "; its last words: " : "",
 				     last),
 			  "try 'libguestfs-test-tool'; $LIBGUESTFS_HV names the hypervisor, "
 			  "$LIBGUESTFS_DEBUG=1 with --verbose tells more");
@@ -217,7 +220,22 @@ static char *build_appliance(const struct appliance *appliance)
 	return dir;
 }
 
-struct err *appliance_launch(struct appliance *appliance, const struct appliance_options *options)
+/* libguestfs would find out only by failing to start. */
+static struct err *check_hypervisor(void)
+{
+	guestfs_h *g = guestfs_create();
+	CLEANUP_FREE char *path = g ? guestfs_get_hv(g) : NULL;
+
+	if (g)
+		guestfs_close(g);
+	if (!path || path[0] != '/' || !access(path, X_OK))
+		return NULL;
+	return err_advise(err_as(err_from_errno(errno, "the hypervisor %s cannot be run", path), ERR_REFUSED),
+			  "on Debian: apt-get install qemu-system-x86; $LIBGUESTFS_HV names another one");
+}
+
+/* One attempt after the other. */
+static struct err *launch_in_turn(struct appliance *appliance, const struct appliance_options *options)
 {
 	CLEANUP_FREE char *built_dir = build_appliance(appliance);
 	bool kvm = !emulation_is_forced() && kvm_works(appliance->scratch_dir, appliance->log);
@@ -248,4 +266,10 @@ struct err *appliance_launch(struct appliance *appliance, const struct appliance
 		forget_launch(appliance);
 	}
 	return err;
+}
+
+struct err *appliance_launch(struct appliance *appliance, const struct appliance_options *options)
+{
+	TRY(check_hypervisor());
+	return launch_in_turn(appliance, options);
 }

@@ -17,7 +17,9 @@ struct err *appliance_error(struct appliance *appliance, const char *what, ...)
 	va_start(args, what);
 	context = xvasprintf(what, args);
 	va_end(args);
-	return err_failed("%s: %s", context, text ? text : "unknown error");
+	if (!text)
+		text = "unknown error";
+	return err_failed("%s: %.*s", context, (int)strcspn(text, "\n"), text);
 }
 
 struct err *appliance_shell(struct appliance *appliance, const char *script, char **ret_output)

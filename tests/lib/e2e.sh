@@ -16,6 +16,8 @@ build=$(realpath "${P2V_BUILD:-$root/build}")
 # shellcheck disable=SC2034 # for the scripts
 p2v=$build/bin/p2v
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/p2v-e2e.XXXXXX")
+# libguestfs builds its appliance once for all, wherever a test puts TMPDIR.
+export LIBGUESTFS_CACHEDIR=${LIBGUESTFS_CACHEDIR:-/var/tmp}
 passed=0
 failed=0
 cleanup_commands=()
