@@ -10,6 +10,8 @@
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2153,SC2154
 . "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
 . "$root/tests/lib/console.sh"
+# shellcheck disable=SC2016 # evaluated at exit
+cleanup_commands+=('kill $(jobs -p) 2>/dev/null')
 
 # What an administrator would look at. One NAME=VALUE a line.
 # shellcheck disable=SC2016 # for the guest's shell
@@ -32,13 +34,15 @@ sh -c "cd /srv && test -f SHA256SUMS && sha256sum --quiet -c SHA256SUMS" && echo
 exit 0'
 
 # boot CASE LIMIT [OPTION...] KIND IMAGE...: CASE.status, CASE.out, CASE.err and
-# CASE.log (.com2) hold what came of it.
+# CASE.log (.com2) hold what came of it. Runs in the background, so if this
+# script is interrupted it stops these jobs, and they their machines.
 boot() {
 	local name=$1 limit=$2
 	local status=0
 	shift 2
 
-	"$root/tests/lib/boot-machine" --log "$work/$name.log" --timeout "$limit" "$@" \
+	setpriv --pdeathsig TERM "$root/tests/lib/boot-machine" \
+		--log "$work/$name.log" --timeout "$limit" "$@" \
 		>"$work/$name.out" 2>"$work/$name.err" </dev/null || status=$?
 	printf '%d\n' "$status" >"$work/$name.status"
 }

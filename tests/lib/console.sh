@@ -30,9 +30,10 @@ console_text() {
 }
 
 # console_wait SECONDS PID PATTERN FAILURES LOG...: waits for PATTERN in one of
-# the logs and prints that log's name. Fails, with the reason as text, when one
-# of FAILURES shows, when the process ends, or when time is up. FAILURES may be
-# empty.
+# the logs and leaves that log's name in console_answer. Fails, with the reason
+# in console_answer, when one of FAILURES shows, when the process ends, or when
+# time is up. FAILURES may be empty. (No answer on standard output: a shell that
+# waits for a substitution to end hears no signal.)
 console_wait() {
 	local deadline=$((SECONDS + $1)) pid=$2 pattern=$3 failures=$4
 	local log text found
@@ -42,20 +43,20 @@ console_wait() {
 		for log in "$@"; do
 			text=$(console_text "$log")
 			if grep -qE -e "$pattern" <<<"$text"; then
-				printf '%s\n' "$log"
+				console_answer=$log
 				return 0
 			fi
 			if [ -n "$failures" ] && found=$(grep -m1 -E -e "$failures" <<<"$text"); then
-				printf 'the console shows "%s"\n' "$found"
+				console_answer="the console shows \"$found\""
 				return 1
 			fi
 		done
 		if ! kill -0 "$pid" 2>/dev/null; then
-			printf 'the machine went off\n'
+			console_answer='the machine went off'
 			return 1
 		fi
 		if [ $SECONDS -ge "$deadline" ]; then
-			printf 'no "%s" within the time limit\n' "$pattern"
+			console_answer="no \"$pattern\" within the time limit"
 			return 1
 		fi
 		sleep 0.5
