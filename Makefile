@@ -163,10 +163,11 @@ deps-list:
 PROVE_ENV = P2V_BUILD=$(abspath $(O)) P2V_VERSION=$(VERSION)
 fast_tests = $(filter-out $(O)/tests/%/test-slow-%,$(TESTS))
 slow_tests = $(filter $(O)/tests/%/test-slow-%,$(TESTS))
-# test-slow-* and tests/e2e/*.sh need QEMU or minutes; tests/e2e/long-*.sh more of them.
+# test-slow-* and tests/e2e/*.sh need QEMU or minutes; the long ones many of them.
 fast_scripts = $(wildcard tests/e2e/fast-*.sh)
 all_scripts = $(wildcard tests/e2e/*.sh)
-check_scripts = $(filter-out tests/e2e/long-%,$(all_scripts))
+long_scripts = $(wildcard tests/e2e/long-*.sh) tests/e2e/convert-formats.sh tests/e2e/samples-boot.sh
+check_scripts = $(filter-out $(long_scripts),$(all_scripts))
 
 # One test: `make test-vhdx-header` builds and runs tests/*/test-vhdx-header.c.
 # Named, not "test-%": that pattern would take tests/*/test-*.d for a test and call make without end.
@@ -187,7 +188,7 @@ check-fast: all $(fast_tests)
 
 .PHONY: check-all
 check-all: check
-	@$(PROVE_ENV) tests/lib/run-tests $(O) $(filter tests/e2e/long-%,$(all_scripts))
+	@$(PROVE_ENV) tests/lib/run-tests $(O) $(long_scripts)
 
 .PHONY: check-format
 check-format:
