@@ -133,7 +133,6 @@ static void dies_with_us(void **state)
 	CLEANUP_TREE struct tree *tree = tree_create(NULL);
 	CLEANUP_FREE char *disk = make_disk(tree);
 	struct serve_options options = {.file = disk, .scratch_dir = tree->root, .read_only = true};
-	CLEANUP_FREE char *uri = NULL;
 	char line[256] = "";
 	int ends[2];
 	pid_t pid;

@@ -137,7 +137,6 @@ static void changes_ext4_guest(void **state)
 	CLEANUP_FREE char *data_disk = disk_create(tree, "data", 64);
 	CLEANUP_FREE char *data_folder = xasprintf("%s/../data-folder", tree->root);
 	CLEANUP_FREE char *host_dir = xasprintf("%s/../host", tree->root);
-	CLEANUP_FREE char *boot_code = xcalloc(1, 440);
 	const char *disks[] = {data_disk, disk, NULL};
 	struct machine_under_test machine = {0};
 	char data_before[SHA256_TEXT_BYTES];
