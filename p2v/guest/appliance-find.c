@@ -165,13 +165,24 @@ static struct err *choose_system(const struct appliance *appliance, struct found
 	return NULL;
 }
 
+static bool has_file_system(const struct appliance *appliance)
+{
+	for (size_t i = 0; i < appliance->device_count; i++) {
+		const struct fs_kind *kind = fs_kind_find(appliance->devices[i].content);
+
+		if (kind && kind->replay_options)
+			return true;
+	}
+	return false;
+}
+
 struct err *appliance_find_os(struct appliance *appliance, struct found_os *ret_found)
 {
 	CLEANUP(found_list_deinit) struct found_list list = {0};
 
 	TRY(find_systems(appliance, false, &list));
 	/* All of a system may still be in a journal alone. */
-	if (list.count == 0) {
+	if (list.count == 0 && has_file_system(appliance)) {
 		found_list_deinit(&list);
 		list = (struct found_list){0};
 		log_info(appliance->log, "no system found: replaying journals, and looking again");
