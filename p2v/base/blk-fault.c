@@ -115,7 +115,7 @@ static struct err *fault_resize(struct blk *blk, uint64_t size_bytes)
 	struct blk *inner = to_faulty(blk)->inner;
 	struct err *err = blk_resize(inner, size_bytes);
 
-	blk->size_bytes = inner->size_bytes;
+	__atomic_store_n(&blk->size_bytes, inner->size_bytes, __ATOMIC_RELAXED);
 	return err;
 }
 

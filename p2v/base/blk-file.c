@@ -310,7 +310,7 @@ static struct err *file_resize(struct blk *blk, uint64_t size_bytes)
 		return err_refused("%s: is a device: its size is fixed", blk->name);
 	if (ftruncate(to_file(blk)->fd, size_bytes))
 		return io_error(blk, "resize", size_bytes);
-	blk->size_bytes = size_bytes;
+	__atomic_store_n(&blk->size_bytes, size_bytes, __ATOMIC_RELAXED);
 	return NULL;
 }
 

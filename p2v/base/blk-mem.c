@@ -86,7 +86,7 @@ static struct err *mem_resize(struct blk *blk, uint64_t size_bytes)
 		err = err_from_errno(errno, "%s: resize", blk->name);
 	} else {
 		mem->data = data;
-		blk->size_bytes = size_bytes;
+		__atomic_store_n(&blk->size_bytes, size_bytes, __ATOMIC_RELAXED);
 	}
 	pthread_rwlock_unlock(&mem->lock);
 	return err;

@@ -15,11 +15,14 @@
 
 static struct err *check_range(const struct blk *blk, const char *what, uint64_t len_bytes, uint64_t offset)
 {
-	if (offset <= blk->size_bytes && len_bytes <= blk->size_bytes - offset)
+	/* Another thread may be making the device longer. */
+	uint64_t size_bytes = __atomic_load_n(&blk->size_bytes, __ATOMIC_RELAXED);
+
+	if (offset <= size_bytes && len_bytes <= size_bytes - offset)
 		return NULL;
 	return err_failed("%s: %s of %" PRIu64 " bytes at offset %" PRIu64 " reaches behind the end (%" PRIu64
 			  ")",
-			  blk->name, what, len_bytes, offset, blk->size_bytes);
+			  blk->name, what, len_bytes, offset, size_bytes);
 }
 
 static struct err *check_change(const struct blk *blk, const char *what, uint64_t len_bytes, uint64_t offset)
