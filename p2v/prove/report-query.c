@@ -36,7 +36,7 @@ static void walk_down(const struct report *report, const char *device, struct st
 	for (size_t at = 0; at < ret_names->count; at++) {
 		const struct report_block *block = report_find_block(report, ret_names->items[at]);
 
-		if (block->parent && report_find_block(report, block->parent))
+		if (block->parent)
 			add_once(ret_names, block->parent);
 		for (size_t i = 0; i < block->slaves.count; i++)
 			if (report_find_block(report, block->slaves.items[i]))

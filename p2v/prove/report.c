@@ -166,11 +166,11 @@ static void parse_block(struct parser *parser, char **fields)
 	strv_split(&block->drivers, fields[4], " ");
 	strv_split(&block->slaves, fields[5], " ");
 	block->mapper_name = or_null(fields[6]);
-	/* …/block/vda/vda1 is a partition, …/block/vda is not. */
+	/* …/block/vda/vda1 is a partition; drop_controllers() looks after …/nvme/nvme0/nvme0n1. */
 	if (slash) {
 		const char *parent = memrchr(path, '/', slash - path);
 
-		if (parent && strncmp(parent, "/block/", strlen("/block/")))
+		if (parent)
 			block->parent = xstrndup(parent + 1, slash - parent - 1);
 	}
 }
@@ -299,6 +299,19 @@ static void find_missing_mounts(struct parser *parser)
 		strv_add(&report->missing_mounts, "swap");
 }
 
+/* A parent is a block device itself; else the folder above is a controller's, or just "block". */
+static void drop_controllers(struct report *report)
+{
+	for (size_t i = 0; i < report->block_count; i++) {
+		struct report_block *block = &report->blocks[i];
+
+		if (block->parent && !report_find_block(report, block->parent)) {
+			free(block->parent);
+			block->parent = NULL;
+		}
+	}
+}
+
 /* The file systems' UUIDs; and the root's device where the source is not a device node (/dev/root). */
 static void resolve_mounts(struct parser *parser)
 {
@@ -397,6 +410,7 @@ enum report_status report_parse(const char *data, size_t bytes, struct report *r
 		return status;
 	while ((line = next_marked(data, span.end, &span.start, &line_bytes)))
 		parse_line(&parser, line, line_bytes);
+	drop_controllers(&report);
 	resolve_mounts(&parser);
 	find_missing_mounts(&parser);
 	triples_deinit(&parser.fstab);

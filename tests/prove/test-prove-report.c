@@ -61,6 +61,23 @@ static void test_healthy(void **state)
 	assert_int_equal(report.failed_unit_count, 0);
 }
 
+/* Their controllers have folders in sysfs where other disks have "block". */
+static void test_disks_below_controllers(void **state)
+{
+	static const char lines[] =
+		"block|nvme0n1|259:0|2048|/sys/devices/pci0/0000:00:02.0/nvme/nvme0/nvme0n1|nvme||\n"
+		"block|nvme0n1p1|259:1|99|/sys/devices/pci0/0000:00:02.0/nvme/nvme0/nvme0n1/"
+		"nvme0n1p1|nvme||\n"
+		"block|nvme1n1|259:2|2048|/sys/devices/virtual/nvme-subsystem/nvme-subsys1/nvme1n1|||\n";
+	CLEANUP_REPORT struct report report = {0};
+
+	(void)state;
+	parse_lines(lines, &report);
+	assert_null(report_find_block(&report, "nvme0n1")->parent);
+	assert_string_equal(report_find_block(&report, "nvme0n1p1")->parent, "nvme0n1");
+	assert_null(report_find_block(&report, "nvme1n1")->parent);
+}
+
 static void test_framing(void **state)
 {
 	static const struct {
@@ -231,13 +248,10 @@ static void test_script(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_healthy),
-		cmocka_unit_test(test_framing),
-		cmocka_unit_test(test_root_without_node),
-		cmocka_unit_test(test_missing_mounts),
-		cmocka_unit_test(test_units),
-		cmocka_unit_test(test_hostile),
-		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_healthy),	       cmocka_unit_test(test_disks_below_controllers),
+		cmocka_unit_test(test_framing),	       cmocka_unit_test(test_root_without_node),
+		cmocka_unit_test(test_missing_mounts), cmocka_unit_test(test_units),
+		cmocka_unit_test(test_hostile),	       cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_script),
 	};
 
