@@ -6,6 +6,11 @@
  * that a system which ends in emergency mode reports as well: that is when the
  * list of failed units is worth most.  It is of Type=simple and holds no job,
  * so the boot does not wait for it.
+ *
+ * The kernel also gets "no_timer_check".  It then does not count timer ticks
+ * against the processor's clock, which goes wrong when an emulated processor is
+ * not scheduled for a moment, and leaves it hanging.  Linux sets the same by
+ * itself where it sees KVM or Hyper-V, so on the targets it makes no difference.
  */
 #include "p2v/prove/prove.h"
 
@@ -58,6 +63,66 @@ static void format_unit(const struct inspection *inspection, struct text *ret_te
 	text_addf(ret_text, "\n");
 }
 
+/* First words of the lines that hold a kernel's arguments: in grub.cfg, in a boot loader entry. */
+static const char *const grub_words[] = {"linux", "linux16", "linuxefi", NULL};
+static const char *const entry_words[] = {"options", NULL};
+
+static bool is_kernel_line(const char *line, size_t bytes, const char *const *words)
+{
+	size_t start = 0, end;
+
+	while (start < bytes && (line[start] == ' ' || line[start] == '\t'))
+		start++;
+	for (end = start; end < bytes && line[end] != ' ' && line[end] != '\t';)
+		end++;
+	for (; *words; words++)
+		if (end - start == strlen(*words) && !memcmp(line + start, *words, end - start))
+			return end < bytes;
+	return false;
+}
+
+static struct err *calm_timer_in(struct plan *plan, const char *path, const char *const *words)
+{
+	CLEANUP_FREE char *old = NULL;
+	CLEANUP_TEXT struct text new = {0};
+	size_t old_bytes;
+
+	TRY(plan_read(plan, path, &old, &old_bytes));
+	for (const char *line = old, *end = old + (old ? old_bytes : 0); line < end;) {
+		const char *newline = memchr(line, '\n', end - line);
+		size_t bytes = newline ? (size_t)(newline - line) : (size_t)(end - line);
+
+		text_add(&new, line, bytes);
+		if (is_kernel_line(line, bytes, words))
+			text_addf(&new, " no_timer_check");
+		if (newline)
+			text_add(&new, "\n", 1);
+		line += bytes + !!newline;
+	}
+	if (!new.bytes)
+		return NULL;
+	return plan_write(plan, path, new.data, new.bytes, "an emulated timer must not be measured");
+}
+
+static struct err *calm_timer(const struct inspection *inspection, struct plan *plan)
+{
+	static const char entries[] = "/boot/loader/entries";
+	CLEANUP_STRV struct strv names = {0};
+
+	if (inspection->boot.loader != BOOT_LOADER_GRUB2)
+		return NULL;
+	if (inspection->boot.config)
+		TRY(calm_timer_in(plan, inspection->boot.config, grub_words));
+	TRY(plan_list(plan, entries, &names));
+	for (size_t i = 0; i < names.count; i++) {
+		CLEANUP_FREE char *path = xasprintf("%s/%s", entries, names.items[i]);
+
+		if (str_ends_with(path, ".conf"))
+			TRY(calm_timer_in(plan, path, entry_words));
+	}
+	return NULL;
+}
+
 static struct err *note_selinux(struct plan *plan)
 {
 	CLEANUP_FREE char *config = NULL;
@@ -87,5 +152,6 @@ struct err *prove_plan(const struct inspection *inspection, struct plan *plan)
 	TRY(plan_write(plan, SCRIPT, prove_script, strlen(prove_script), "what the reporting unit runs"));
 	TRY(plan_write(plan, UNIT, unit.data, unit.bytes, "the reporting unit"));
 	TRY(plan_symlink(plan, LINK, "../p2v-prove.service", "starts the reporting unit"));
+	TRY(calm_timer(inspection, plan));
 	return note_selinux(plan);
 }

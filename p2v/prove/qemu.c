@@ -103,7 +103,8 @@ static void add_board(struct strv *argv, const char *program, const struct hardw
 	strv_add(argv, "-nodefaults");
 	strv_add(argv, "-no-user-config");
 	strv_add(argv, "-machine");
-	strv_addf(argv, "%s%s", hardware->machine, machine->is_secure_boot ? ",smm=on" : "");
+	/* Hyper-V has no HPET, and the libvirt domain of p2v/handover none either. */
+	strv_addf(argv, "%s,hpet=off%s", hardware->machine, machine->is_secure_boot ? ",smm=on" : "");
 	add_pair(argv, "-accel", is_kvm ? "kvm" : "tcg,thread=multi");
 	/* Five-level page tables are slow to emulate, and some loaders do not expect them. */
 	add_pair(argv, "-cpu", is_kvm ? "host" : "max,la57=off");

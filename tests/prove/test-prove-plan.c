@@ -91,17 +91,54 @@ static void test_refused(void **state)
 	assert_true(plan_is_empty(tree.plan));
 }
 
+static void write_file(struct tree *tree, const char *path, const char *text)
+{
+	assert_no_err(guest_write(tree->guest, path, text, strlen(text),
+				  &(struct guest_stat){.kind = GUEST_FILE, .mode = 0644}));
+}
+
+/* On kernels' lines alone, once each, and the rest stays byte for byte. */
+static void test_kernel_lines(void **state)
+{
+	static const char config[] = "set default=0\n\n\tlinux\t/vmlinuz root=UUID=1 ro  quiet\n"
+				     "\t\tlinux16 /vmlinuz ro\n#linux /x\n\tinitrd\t/initrd.img\nlinux\n"
+				     "insmod linux16\n  linuxefi /vmlinuz";
+	static const char expected[] =
+		"set default=0\n\n\tlinux\t/vmlinuz root=UUID=1 ro  quiet no_timer_check\n"
+		"\t\tlinux16 /vmlinuz ro no_timer_check\n#linux /x\n"
+		"\tinitrd\t/initrd.img\nlinux\ninsmod linux16\n"
+		"  linuxefi /vmlinuz no_timer_check";
+	struct inspection inspection = {
+		.has_systemd = true,
+		.boot = {.loader = BOOT_LOADER_GRUB2, .config = (char *)"/boot/grub/grub.cfg"},
+	};
+	CLEANUP_TREE struct tree tree = {0};
+	CLEANUP_FREE char *after = NULL;
+	CLEANUP_FREE char *entry = NULL;
+
+	(void)state;
+	tree_init(&tree);
+	write_file(&tree, "/boot/grub/grub.cfg", config);
+	write_file(&tree, "/boot/loader/entries/a.conf", "title x\noptions root=/dev/x ro\nlinux /vmlinuz\n");
+	write_file(&tree, "/boot/loader/entries/a.conf.old", "options x\n");
+	assert_no_err(prove_plan(&inspection, tree.plan));
+	assert_no_err(plan_apply(tree.plan, NULL));
+	after = read_file(&tree, "/boot/grub/grub.cfg");
+	assert_string_equal(after, expected);
+	entry = read_file(&tree, "/boot/loader/entries/a.conf");
+	assert_string_equal(entry, "title x\noptions root=/dev/x ro no_timer_check\nlinux /vmlinuz\n");
+}
+
 static void test_selinux(void **state)
 {
 	struct inspection inspection = {.has_systemd = true};
 	CLEANUP_TREE struct tree tree = {0};
 	CLEANUP_JSON json_t *json = NULL;
-	struct guest_stat file = {.kind = GUEST_FILE, .mode = 0644};
 	static const char config[] = "# comment\nSELINUX=enforcing\nSELINUXTYPE=targeted\n";
 
 	(void)state;
 	tree_init(&tree);
-	assert_no_err(guest_write(tree.guest, "/etc/selinux/config", config, strlen(config), &file));
+	write_file(&tree, "/etc/selinux/config", config);
 	assert_no_err(prove_plan(&inspection, tree.plan));
 	assert_no_err(plan_to_json(tree.plan, &json));
 	assert_int_equal(json_array_size(json_object_get(json, "findings")), 1);
@@ -119,9 +156,8 @@ static void test_syntax(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_applied),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_selinux),
+		cmocka_unit_test(test_applied),	     cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_kernel_lines), cmocka_unit_test(test_selinux),
 		cmocka_unit_test(test_syntax),
 	};
 
