@@ -325,4 +325,6 @@ static struct nbdkit_plugin description = {
 	.extents = plugin_extents,
 };
 
+/* The macro defines it without declaring it. */
+NBDKIT_DLL_PUBLIC struct nbdkit_plugin *plugin_init(void);
 NBDKIT_REGISTER_PLUGIN(description)

@@ -345,11 +345,11 @@ static void test_refused_connection(void **state)
 	struct fixture *f = *state;
 	const struct image_create_options small = {.format = IMAGE_VHDX, .size_bytes = MIB};
 	CLEANUP_FREE char *source = test_path(f->dir, "source");
-	CLEANUP_FREE uint8_t *content = make_source(source);
 	CLEANUP_FREE char *messages = NULL;
 	struct nbd_server *server;
 	struct blk *blk = NULL;
 
+	free(make_source(source));
 	make_image(f->path, &small, false);
 	server = serve_filling(f, source);
 	assert_error(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk), ERR_FAILED);
