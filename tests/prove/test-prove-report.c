@@ -65,6 +65,7 @@ static void test_healthy(void **state)
 static void test_disks_below_controllers(void **state)
 {
 	static const char lines[] =
+		"begin|1\n"
 		"block|nvme0n1|259:0|2048|/sys/devices/pci0/0000:00:02.0/nvme/nvme0/nvme0n1|nvme||\n"
 		"block|nvme0n1p1|259:1|99|/sys/devices/pci0/0000:00:02.0/nvme/nvme0/nvme0n1/"
 		"nvme0n1p1|nvme||\n"
