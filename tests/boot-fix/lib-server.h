@@ -50,6 +50,21 @@ struct fix_case {
 	const char *const *findings; /* NULL: none */
 };
 
+/* The members of a struct fix_case. */
+#define TREE(...)                          \
+	(const struct tree_entry[])        \
+	{                                  \
+		__VA_ARGS__ __VA_OPT__(, ) \
+		{                          \
+			NULL               \
+		}                          \
+	}
+#define FINDINGS(...)             \
+	(const char *const[])     \
+	{                         \
+		__VA_ARGS__, NULL \
+	}
+
 /* Runs the case on a fresh tree, compares, and runs the fix on the result, where it must plan nothing. */
 void fix_case_run(const struct server *server, const struct fix_case *fix_case);
 

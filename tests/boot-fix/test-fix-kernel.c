@@ -10,20 +10,6 @@
 
 #include "tests/boot-fix/lib-server.h"
 
-#define TREE(...)                          \
-	(const struct tree_entry[])        \
-	{                                  \
-		__VA_ARGS__ __VA_OPT__(, ) \
-		{                          \
-			NULL               \
-		}                          \
-	}
-#define FINDINGS(...)             \
-	(const char *const[])     \
-	{                         \
-		__VA_ARGS__, NULL \
-	}
-
 static const struct fix_case names[] = {
 	{
 		.title = "grub.cfg as update-grub writes it",

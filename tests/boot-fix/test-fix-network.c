@@ -11,20 +11,6 @@
 #include "boot-fix/network.h"
 #include "tests/boot-fix/lib-server.h"
 
-#define TREE(...)                          \
-	(const struct tree_entry[])        \
-	{                                  \
-		__VA_ARGS__ __VA_OPT__(, ) \
-		{                          \
-			NULL               \
-		}                          \
-	}
-#define FINDINGS(...)             \
-	(const char *const[])     \
-	{                         \
-		__VA_ARGS__, NULL \
-	}
-
 #define MAC_OLD "00:16:3e:00:00:99"
 #define LINK(mac, name)                                                     \
 	"# Written by p2v: the interface keeps its name on any hardware.\n" \

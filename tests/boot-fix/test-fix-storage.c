@@ -9,20 +9,6 @@
 
 #include "tests/boot-fix/lib-server.h"
 
-#define TREE(...)                          \
-	(const struct tree_entry[])        \
-	{                                  \
-		__VA_ARGS__ __VA_OPT__(, ) \
-		{                          \
-			NULL               \
-		}                          \
-	}
-#define FINDINGS(...)             \
-	(const char *const[])     \
-	{                         \
-		__VA_ARGS__, NULL \
-	}
-
 static const struct fix_case cases[] = {
 	{
 		.title = "fstab of an old installation",

@@ -9,20 +9,6 @@
 
 #include "tests/boot-fix/lib-server.h"
 
-#define TREE(...)                          \
-	(const struct tree_entry[])        \
-	{                                  \
-		__VA_ARGS__ __VA_OPT__(, ) \
-		{                          \
-			NULL               \
-		}                          \
-	}
-#define FINDINGS(...)             \
-	(const char *const[])     \
-	{                         \
-		__VA_ARGS__, NULL \
-	}
-
 static const struct uefi_case {
 	struct fix_case fix_case;
 	enum boot_loader loader;
