@@ -14,6 +14,8 @@ DESTDIR ?=
 
 bindir = $(PREFIX)/bin
 libdir = $(PREFIX)/lib/p2v
+includedir = $(PREFIX)/include/libvhdx
+pkgconfigdir = $(PREFIX)/share/pkgconfig
 mandir = $(PREFIX)/share/man
 completiondir = $(PREFIX)/share/bash-completion/completions
 nbdkit_plugindir = $(shell pkg-config --variable=plugindir nbdkit)
@@ -123,12 +125,24 @@ $(O)/man/%.1 $(O)/man/%.5: p2v/man/%.pod
 	@mkdir -p $(@D)
 	pod2man --utf8 --section=$(call man_section,$*) --center='p2v' --release='$(VERSION)' $< $@
 
+# What programs that link libvhdx.a include; the folders stay, so that the includes in them hold.
+LIB_HEADERS = $(addprefix vhdx/,vhdx.h vhd.h image.h convert.h compare.h) \
+	      $(addprefix p2v/base/,blk.h cleanup.h err.h extents.h guid.h le.h log.h progress.h)
+$(O)/libvhdx.pc: $(O)/version Makefile
+	@printf '%s\n' 'Name: libvhdx' 'Description: reads, writes, checks and repairs VHDX and VHD files' \
+	  'Version: $(VERSION)' 'Requires: $(PKGS_BASE)' 'Cflags: -I$(includedir)' \
+	  'Libs: -L$(libdir) -lvhdx -lpthread' > $@
+
 # Installation.
 .PHONY: install uninstall
-install: all man
+install: all man $(O)/libvhdx.pc
 	install -D -t $(DESTDIR)$(bindir) $(P2V)
 	install -D -t $(DESTDIR)$(libdir) $(PLUGIN)
 	install -D -m 644 -t $(DESTDIR)$(libdir) $(LIB_VHDX)
+	for header in $(LIB_HEADERS); do \
+	  install -D -m 644 $$header $(DESTDIR)$(includedir)/$$header || exit 1; \
+	done
+	install -D -m 644 -t $(DESTDIR)$(pkgconfigdir) $(O)/libvhdx.pc
 	install -d $(DESTDIR)$(nbdkit_plugindir)
 	ln -sf $(libdir)/$(notdir $(PLUGIN)) $(DESTDIR)$(nbdkit_plugindir)/$(notdir $(PLUGIN))
 	install -D -m 644 p2v/cmd/bash-completion $(DESTDIR)$(completiondir)/p2v
@@ -137,10 +151,10 @@ install: all man
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/p2v $(DESTDIR)$(nbdkit_plugindir)/$(notdir $(PLUGIN)) \
-	      $(DESTDIR)$(completiondir)/p2v \
+	      $(DESTDIR)$(completiondir)/p2v $(DESTDIR)$(pkgconfigdir)/libvhdx.pc \
 	      $(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(filter %.1,$(MAN)))) \
 	      $(addprefix $(DESTDIR)$(mandir)/man5/,$(notdir $(filter %.5,$(MAN))))
-	rm -rf $(DESTDIR)$(libdir)
+	rm -rf $(DESTDIR)$(libdir) $(DESTDIR)$(includedir)
 
 # Packages of Debian 12, by use.
 DEPS_BUILD = gcc make pkg-config perl libguestfs-dev libxml2-dev libzstd-dev libarchive-dev libblkid-dev \
