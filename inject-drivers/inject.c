@@ -21,6 +21,7 @@
 #include "inject-drivers/report.h"
 #include "inject-drivers/setting.h"
 #include "p2v/base/mem.h"
+#include "p2v/base/remove-tree.h"
 #include "p2v/base/run.h"
 
 #define LIST_MAX_BYTES (64u << 20)
@@ -41,7 +42,7 @@ static void work_deinit(struct work *work)
 		kernel_deinit(&work->kernels[i]);
 	free(work->kernels);
 	if (work->dir)
-		remove_folder(work->dir);
+		(void)remove_tree(work->dir);
 	free(work->dir);
 }
 

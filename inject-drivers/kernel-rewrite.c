@@ -8,7 +8,6 @@
 #include "inject-drivers/kernel-rewrite.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,20 +16,7 @@
 #include "inject-drivers/rewrite.h"
 #include "inject-drivers/setting.h"
 #include "p2v/base/mem.h"
-
-#define OPEN_FOLDERS 16
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	remove(path);
-	return 0;
-}
-
-void remove_folder(const char *path)
-{
-	nftw(path, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
-}
+#include "p2v/base/remove-tree.h"
 
 static void change_load_list(const struct kernel *kernel, unsigned targets, struct initramfs_changes *changes)
 {
@@ -99,7 +85,7 @@ struct err *kernel_rewrite(const struct kernel *kernel, unsigned targets, struct
 	if (mkdir(work_dir, 0700) < 0)
 		return err_from_errno(errno, "%s", work_dir);
 	err = rewrite(kernel, targets, guest, copies_dir, work_dir, log, ret_file);
-	remove_folder(work_dir);
+	(void)remove_tree(work_dir);
 	if (!err)
 		err = check_result(kernel, ret_file, ret_bytes);
 	if (err)

@@ -16,7 +16,4 @@ struct err *kernel_rewrite(const struct kernel *kernel, unsigned targets, struct
 			   const char *copies_dir, const char *work_dir, const struct log *log,
 			   const char *ret_file, uint64_t *ret_bytes) ERR_MUST_CHECK;
 
-/* Removes a folder of ours on the host with everything in it, without following links. */
-void remove_folder(const char *path);
-
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A folder for work in progress that never stays behind: it is removed by
- * scratch_destroy(), and, should this process die in any other way (SIGKILL
- * included), by a small guardian process that waits for just that.
+ * scratch_destroy(), and, should this process die before, by a guardian
+ * (p2v/base/guardian.h).
  */
 #ifndef P2V_BASE_SCRATCH_H
 #define P2V_BASE_SCRATCH_H
@@ -11,7 +11,7 @@
 
 struct scratch;
 
-/* Makes PARENT/PREFIX.XXXXXX (mode 0700).  Forks: call it before any thread is started. */
+/* Makes PARENT/PREFIX.XXXXXX (mode 0700). */
 struct err *scratch_create(const char *parent, const char *prefix, struct scratch **ret_scratch)
 	ERR_MUST_CHECK;
 const char *scratch_path(const struct scratch *scratch);
@@ -23,8 +23,8 @@ char *scratch_file(const struct scratch *scratch, const char *name);
  * folder stays scratch. */
 struct err *scratch_commit(struct scratch **scratch, const char *final_path) ERR_MUST_CHECK;
 
-/* Removes the folder.  */
-void scratch_destroy(struct scratch *scratch); /* takes NULL */
+/* Removes the folder with all that is in it.  Takes NULL. */
+void scratch_destroy(struct scratch *scratch);
 
 DEFINE_CLEANUP(scratch, struct scratch *, scratch_destroy)
 #define CLEANUP_SCRATCH CLEANUP(cleanup_scratch)

@@ -5,9 +5,9 @@
 
 #include <guestfs.h>
 
+#include "p2v/base/guardian.h"
 #include "p2v/base/strv.h"
 #include "p2v/guest/appliance.h"
-#include "p2v/guest/guardian.h"
 
 /* A partition, a whole disk, a logical volume or an array, as the appliance sees it. */
 struct block_device {

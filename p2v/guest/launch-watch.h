@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "p2v/base/err.h"
-#include "p2v/guest/guardian.h"
+#include "p2v/base/guardian.h"
 
 struct launch_watch;
 

@@ -2,7 +2,6 @@
 #include "tests/guest/lib-tree.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -12,6 +11,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "p2v/base/remove-tree.h"
 #include "p2v/guest/dirtree.h"
 
 char *tree_host_path(const struct tree *tree, const char *path)
@@ -69,21 +69,13 @@ struct tree *tree_create(const struct tree_entry *entries)
 	return tree;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 void tree_destroy(struct tree *tree)
 {
 	if (!tree)
 		return;
 	guest_destroy(tree->guest);
 	*strrchr(tree->root, '/') = '\0';
-	nftw(tree->root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	assert_true(remove_tree(tree->root));
 	free(tree->root);
 	free(tree);
 }

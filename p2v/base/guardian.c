@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The guardian is a forked copy of us in a session of its own, so that Ctrl-C
+ * does not reach it.  It reads messages of one size from a socket; end of file
+ * without a dismissal means that we are gone.  Our end closes on exec, so no
+ * child of ours keeps it open.
+ *
+ * It is forked from a process that may have threads: so it allocates nothing
+ * and calls nothing but the kernel.
+ */
+#include "p2v/base/guardian.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "p2v/base/mem.h"
+#include "p2v/base/remove-tree.h"
+
+/* Our other children die with us, but not before us: what they still make in a tree is removed as well. */
+#define REMOVE_ATTEMPTS 100
+#define REMOVE_INTERVAL_NS 50000000
+
+struct guardian {
+	pid_t pid;
+	int socket;
+};
+
+struct message {
+	enum { MESSAGE_GROUP, MESSAGE_TREE, MESSAGE_SOCKET, MESSAGE_DISMISS } kind;
+	pid_t group;
+	char path[PATH_MAX];
+};
+
+/* What is to be taken away; empty strings and 0 for nothing. */
+struct charge {
+	pid_t group;
+	char tree[PATH_MAX];
+	char socket[PATH_MAX];
+};
+
+static void take_away(struct charge *charge)
+{
+	if (charge->group > 1)
+		kill(-charge->group, SIGKILL);
+	if (charge->socket[0]) {
+		unlink(charge->socket);
+		*strrchr(charge->socket, '/') = '\0';
+		rmdir(charge->socket);
+	}
+	for (int i = 0; charge->tree[0] && i < REMOVE_ATTEMPTS && !remove_tree(charge->tree); i++)
+		nanosleep(&(struct timespec){.tv_nsec = REMOVE_INTERVAL_NS}, NULL);
+}
+
+static void note(struct charge *charge, const struct message *message)
+{
+	if (message->kind == MESSAGE_GROUP)
+		charge->group = message->group;
+	else
+		memcpy(message->kind == MESSAGE_TREE ? charge->tree : charge->socket, message->path,
+		       sizeof message->path);
+}
+
+static void guard(int socket)
+{
+	struct charge charge = {0};
+	struct message message;
+	ssize_t got;
+
+	setsid();
+	prctl(PR_SET_NAME, "p2v-guardian");
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	dup2(socket, 0);
+	close_range(1, ~0u, 0);
+	while ((got = recv(0, &message, sizeof message, 0)) == sizeof message ||
+	       (got < 0 && errno == EINTR)) {
+		if (got < 0)
+			continue;
+		if (message.kind == MESSAGE_DISMISS)
+			_exit(0);
+		note(&charge, &message);
+	}
+	take_away(&charge);
+	_exit(0);
+}
+
+struct err *guardian_start(struct guardian **ret_guardian)
+{
+	struct guardian *guardian;
+	int ends[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return err_from_errno(errno, "socketpair");
+	pid = fork();
+	if (pid == 0) {
+		close(ends[1]);
+		guard(ends[0]);
+	}
+	close(ends[0]);
+	if (pid < 0) {
+		close(ends[1]);
+		return err_from_errno(errno, "fork");
+	}
+	guardian = xcalloc(1, sizeof *guardian);
+	*guardian = (struct guardian){pid, ends[1]};
+	*ret_guardian = guardian;
+	return NULL;
+}
+
+/* Should the guardian be gone, there is nobody to tell. */
+static void tell(struct guardian *guardian, const struct message *message)
+{
+	(void)!send(guardian->socket, message, sizeof *message, MSG_NOSIGNAL);
+}
+
+/* A path that no system call would take names nothing to remove. */
+static void tell_path(struct guardian *guardian, int kind, const char *path)
+{
+	struct message message = {.kind = kind};
+	size_t bytes = strlen(path) + 1;
+
+	if (bytes > sizeof message.path)
+		return;
+	memcpy(message.path, path, bytes);
+	tell(guardian, &message);
+}
+
+void guardian_watch_group(struct guardian *guardian, pid_t group)
+{
+	tell(guardian, &(struct message){.kind = MESSAGE_GROUP, .group = group});
+}
+
+void guardian_watch_tree(struct guardian *guardian, const char *path)
+{
+	tell_path(guardian, MESSAGE_TREE, path);
+}
+
+void guardian_watch_socket(struct guardian *guardian, const char *path)
+{
+	if (path[0] == '/')
+		tell_path(guardian, MESSAGE_SOCKET, path);
+}
+
+void guardian_dismiss(struct guardian *guardian)
+{
+	if (!guardian)
+		return;
+	tell(guardian, &(struct message){.kind = MESSAGE_DISMISS});
+	close(guardian->socket);
+	waitpid(guardian->pid, NULL, 0);
+	free(guardian);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A small process that outlives us, whatever ends us (SIGKILL included), just
+ * long enough to take away what would stay behind.  It is what makes every
+ * interruption one path: nobody else cleans up after a signal.
+ *
+ * Its owner keeps one for as long as there is something to take away.  It holds
+ * one thing of each kind, the last it was told.
+ */
+#ifndef P2V_BASE_GUARDIAN_H
+#define P2V_BASE_GUARDIAN_H
+
+#include <sys/types.h>
+
+#include "p2v/base/err.h"
+
+struct guardian;
+
+/* Forks; other threads may run. */
+struct err *guardian_start(struct guardian **ret_guardian) ERR_MUST_CHECK;
+
+/* To be killed, with all of the group, before anything is removed. */
+void guardian_watch_group(struct guardian *guardian, pid_t group);
+
+/* To be removed: a folder with all that is in it. */
+void guardian_watch_tree(struct guardian *guardian, const char *path);
+
+/* To be removed: a socket that others have made, and its folder if it then is empty.  An absolute path. */
+void guardian_watch_socket(struct guardian *guardian, const char *path);
+
+/* There is nothing to take away any more: ends it.  Takes NULL. */
+void guardian_dismiss(struct guardian *guardian);
+
+DEFINE_CLEANUP(guardian, struct guardian *, guardian_dismiss)
+#define CLEANUP_GUARDIAN CLEANUP(cleanup_guardian)
+
+#endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What is to be taken away goes when its owner is killed, and stays when the guardian was dismissed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "p2v/base/guardian.h"
+#include "p2v/base/mem.h"
+#include "p2v/base/remove-tree.h"
+
+/* A folder of the test's own with a tree, a folder with a socket, and a process group. */
+struct bench {
+	char dir[64];
+	char *tree;
+	char *socket_dir;
+	char *socket;
+};
+
+static void make_file(const char *dir, const char *name)
+{
+	CLEANUP_FREE char *path = xasprintf("%s/%s", dir, name);
+	CLEANUP_FD int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+}
+
+static char *make_folder(const char *dir, const char *name)
+{
+	char *path = xasprintf("%s/%s", dir, name);
+
+	assert_int_equal(mkdir(path, 0700), 0);
+	return path;
+}
+
+static void listen_on(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+}
+
+static void bench_init(struct bench *bench)
+{
+	CLEANUP_FREE char *deep = NULL, *deeper = NULL, *link = NULL;
+
+	snprintf(bench->dir, sizeof bench->dir, "/tmp/p2v-test-guardian.XXXXXX");
+	assert_non_null(mkdtemp(bench->dir));
+	make_file(bench->dir, "not ours");
+	bench->tree = make_folder(bench->dir, "tree");
+	deep = make_folder(bench->tree, "deep");
+	deeper = make_folder(deep, "deeper");
+	make_file(deeper, "file");
+	/* More than one buffer of entries, and a link that must not be followed. */
+	for (int i = 0; i < 300; i++) {
+		CLEANUP_FREE char *name = xasprintf("a file with quite a long name, number %d", i);
+
+		make_file(deep, name);
+	}
+	link = xasprintf("%s/link", deep);
+	assert_int_equal(symlink("../..", link), 0);
+	bench->socket_dir = make_folder(bench->dir, "sockets");
+	bench->socket = xasprintf("%s/socket", bench->socket_dir);
+	listen_on(bench->socket);
+}
+
+static void bench_deinit(struct bench *bench)
+{
+	assert_true(remove_tree(bench->dir));
+	free(bench->tree);
+	free(bench->socket_dir);
+	free(bench->socket);
+}
+
+static bool exists(const char *path)
+{
+	return !access(path, F_OK);
+}
+
+/* Waits until nothing is at the path, up to half a minute. */
+static bool goes(const char *path)
+{
+	for (int i = 0; i < 3000 && exists(path); i++)
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	return !exists(path);
+}
+
+/* A process that has given everything to a guardian; it writes the group it started to `tell`. */
+static void own(const struct bench *bench, int tell, bool dismiss)
+{
+	struct guardian *guardian;
+	pid_t group = fork();
+
+	if (!group) {
+		setpgid(0, 0);
+		pause();
+		_exit(0);
+	}
+	setpgid(group, group);
+	if (guardian_start(&guardian))
+		_exit(1);
+	guardian_watch_tree(guardian, "/nothing/there");
+	guardian_watch_tree(guardian, bench->tree);
+	guardian_watch_socket(guardian, bench->socket);
+	guardian_watch_group(guardian, group);
+	if (dismiss)
+		guardian_dismiss(guardian);
+	(void)!write(tell, &group, sizeof group);
+	pause();
+	_exit(0);
+}
+
+/* Starts an owner, kills it once it has told its guardian all, and gives the group it had. */
+static pid_t kill_owner(const struct bench *bench, bool dismiss)
+{
+	pid_t pid, group = -1;
+	int tell[2];
+
+	assert_int_equal(pipe(tell), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid)
+		own(bench, tell[1], dismiss);
+	assert_int_equal(read(tell[0], &group, sizeof group), sizeof group);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(tell[0]);
+	close(tell[1]);
+	return group;
+}
+
+static void test_all_goes_with_its_owner(void **state)
+{
+	struct bench bench;
+	pid_t group;
+
+	(void)state;
+	bench_init(&bench);
+	group = kill_owner(&bench, false);
+	assert_true(goes(bench.tree));
+	assert_true(goes(bench.socket_dir));
+	for (int i = 0; i < 3000 && !kill(-group, 0); i++)
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	assert_int_equal(kill(-group, 0), -1);
+	{
+		CLEANUP_FREE char *other = xasprintf("%s/not ours", bench.dir);
+
+		assert_true(exists(other));
+	}
+	bench_deinit(&bench);
+}
+
+static void test_all_stays_once_dismissed(void **state)
+{
+	struct bench bench;
+	pid_t group;
+
+	(void)state;
+	bench_init(&bench);
+	group = kill_owner(&bench, true);
+	/* The guardian ended before its owner did: there is nothing to wait for. */
+	assert_true(exists(bench.tree));
+	assert_true(exists(bench.socket));
+	assert_int_equal(kill(-group, SIGKILL), 0);
+	bench_deinit(&bench);
+}
+
+/* A folder that holds more than the socket is not the socket's own. */
+static void test_others_files_stay(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	bench_init(&bench);
+	make_file(bench.socket_dir, "somebody's");
+	kill_owner(&bench, false);
+	assert_true(goes(bench.socket));
+	assert_true(goes(bench.tree));
+	assert_true(exists(bench.socket_dir));
+	bench_deinit(&bench);
+}
+
+/* Makes files in the tree until it cannot any more, as a server would that has yet to be killed. */
+static void *fill_folder(void *arg)
+{
+	const char *tree = arg;
+
+	for (int i = 0; i < 20000; i++) {
+		CLEANUP_FREE char *path = xasprintf("%s/%d", tree, i);
+		CLEANUP_FD int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+		if (fd < 0)
+			break;
+	}
+	return NULL;
+}
+
+static void test_tree_that_still_grows(void **state)
+{
+	struct bench bench;
+	pthread_t thread;
+
+	(void)state;
+	bench_init(&bench);
+	assert_int_equal(pthread_create(&thread, NULL, fill_folder, bench.tree), 0);
+	kill_owner(&bench, false);
+	assert_true(goes(bench.tree));
+	pthread_join(thread, NULL);
+	assert_false(exists(bench.tree));
+	bench_deinit(&bench);
+}
+
+static void test_removal_of_what_is_no_folder(void **state)
+{
+	struct bench bench;
+	CLEANUP_FREE char *file = NULL, *link = NULL;
+
+	(void)state;
+	bench_init(&bench);
+	file = xasprintf("%s/not ours", bench.dir);
+	link = xasprintf("%s/deep/link", bench.tree);
+	assert_true(remove_tree("/nothing/there"));
+	assert_false(remove_tree(file));
+	assert_false(remove_tree(link));
+	assert_true(exists(file));
+	assert_true(exists(bench.tree));
+	assert_true(remove_tree(bench.tree));
+	assert_false(exists(bench.tree));
+	bench_deinit(&bench);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all_goes_with_its_owner),
+		cmocka_unit_test(test_all_stays_once_dismissed),
+		cmocka_unit_test(test_others_files_stay),
+		cmocka_unit_test(test_tree_that_still_grows),
+		cmocka_unit_test(test_removal_of_what_is_no_folder),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
