@@ -54,7 +54,9 @@ SRC_CMD = $(wildcard p2v/cmd/*.c)
 SRC_TESTLIB = $(filter-out $(SRC_TEST),$(wildcard tests/lib/*.c tests/*/lib-*.c))
 SRC_TEST = $(wildcard tests/*/test-*.c)
 TREE_FILES := $(shell git ls-files 2>/dev/null)
-SRC_ALL = $(SRC_BASE) $(SRC_VHDX) $(PLUGIN_SRC) $(SRC_P2V) $(SRC_CMD) $(SRC_TESTLIB) $(SRC_TEST)
+SRC_FUZZ = $(wildcard tests/fuzz/fuzz-*.c)
+SRC_ALL = $(SRC_BASE) $(SRC_VHDX) $(PLUGIN_SRC) $(SRC_P2V) $(SRC_CMD) $(SRC_TESTLIB) $(SRC_TEST) \
+	  $(SRC_FUZZ) tests/fuzz/main-files.c tests/fuzz/make-seeds.c
 
 objects = $(patsubst %.c,$(O)/%.o,$(1))
 
@@ -115,6 +117,37 @@ $(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_P2V) $(LIB_VHDX)
 
 -include $(patsubst %.c,$(O)/%.d,$(SRC_ALL))
 
+# Fuzzing: each tests/fuzz/fuzz-NAME.c as a program for libFuzzer, $(O)/fuzz/NAME, with objects of its own;
+# and, for any compiler, as a plain one that tries the files named, $(O)/tests/fuzz/fuzz-NAME.
+FUZZ_CC ?= clang
+FUZZ_TARGET ?= $(patsubst tests/fuzz/fuzz-%.c,%,$(SRC_FUZZ))
+FUZZ_SECONDS ?= 10
+FUZZ_CFLAGS = -std=gnu17 $(WARN) -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+	      -fno-sanitize-recover=undefined $(FUZZ_EXTRA)
+fuzz_objects = $(patsubst %.c,$(O)/fuzz/%.o,$(1))
+FUZZ_LIB = $(call fuzz_objects,$(SRC_BASE) $(SRC_VHDX) $(wildcard tests/fuzz/lib-*.c))
+FUZZ_PROGRAMS = $(patsubst tests/fuzz/fuzz-%.c,$(O)/fuzz/%,$(SRC_FUZZ))
+FUZZ_PLAIN = $(patsubst %.c,$(O)/%,$(SRC_FUZZ)) $(O)/tests/fuzz/make-seeds
+
+$(O)/fuzz/%.o: %.c $(O)/flags
+	@mkdir -p $(@D)
+	@echo '  FUZZ  $<'
+	$(FUZZ_CC) $(CPPFLAGS) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+
+# AFL++ has a mutator of its own; libFuzzer's is not in its driver.
+$(FUZZ_PROGRAMS): $(O)/fuzz/%: $(O)/fuzz/tests/fuzz/fuzz-%.o $(FUZZ_LIB) \
+		  $(if $(findstring afl,$(FUZZ_CC)),,$(O)/fuzz/tests/fuzz/mutator.o)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(pkg_libs_base) -lpthread
+
+$(O)/fuzz/make-seeds: $(O)/fuzz/tests/fuzz/make-seeds.o $(FUZZ_LIB)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $^ $(pkg_libs_base) -lpthread
+
+$(patsubst %.c,$(O)/%,$(SRC_FUZZ)): $(O)/tests/fuzz/main-files.o
+$(FUZZ_PLAIN): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_VHDX)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs_base) -lpthread
+
+-include $(patsubst %.o,%.d,$(FUZZ_LIB) $(call fuzz_objects,$(SRC_FUZZ)))
+
 # Manual pages, from POD.
 MAN_SRC = $(wildcard p2v/man/*.pod)
 man_section = $(if $(filter %.json,$(1)),5,1)
@@ -162,7 +195,7 @@ DEPS_BUILD = gcc make pkg-config perl libguestfs-dev libxml2-dev libzstd-dev lib
 DEPS_RUN = nbdkit qemu-utils qemu-system-x86 ovmf kmod gzip xz-utils zstd lz4 bzip2 linux-image-amd64 \
 	   e2fsprogs xfsprogs lvm2
 DEPS_TEST = mmdebstrap libguestfs-xfs libnbd-bin libvhdi-utils libguestfs-tools libxml2-utils libvirt-clients \
-	    clang clang-format cppcheck shellcheck cpio initramfs-tools-core \
+	    clang libclang-rt-14-dev clang-format cppcheck shellcheck cpio initramfs-tools-core \
 	    cryptsetup-bin jq dosfstools mtools parted fdisk git ca-certificates
 DEPS = $(sort $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST))
 
@@ -195,9 +228,10 @@ $(TEST_NAMES): $(if $(wildcard $(PLUGIN_SRC)),$(PLUGIN))
 check: deps
 	@$(MAKE) --no-print-directory check-fast check-format check-layers check-size lint
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(slow_tests) $(check_scripts)
+	@$(MAKE) --no-print-directory fuzz
 
 .PHONY: check-fast
-check-fast: all $(fast_tests)
+check-fast: all $(fast_tests) $(FUZZ_PLAIN)
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(fast_tests) $(if $(filter 1,$(SAN)),,$(fast_scripts))
 
 .PHONY: check-all
@@ -215,6 +249,11 @@ check-layers:
 .PHONY: check-size
 check-size:
 	@tests/lib/check-size $(filter %.c %.h,$(TREE_FILES))
+
+.PHONY: fuzz fuzz-programs
+fuzz-programs: $(FUZZ_PROGRAMS) $(O)/fuzz/make-seeds
+fuzz: fuzz-programs
+	@tests/fuzz/run $(O) $(FUZZ_SECONDS) $(FUZZ_TARGET)
 
 .PHONY: lint
 lint:
@@ -242,6 +281,7 @@ help:
 	  'make check-fast    unit tests and lints (3 minutes)' \
 	  'make check-all     the long tests too' \
 	  'make test-NAME     one test program, tests/*/test-NAME.c' \
+	  'make fuzz          FUZZ_TARGET="open read ..." each for FUZZ_SECONDS, from tests/fuzz' \
 	  'make bench         comparison with the named peers' \
 	  'make check-format check-layers check-size lint' \
 	  'make man install uninstall clean' \
