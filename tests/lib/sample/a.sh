@@ -76,18 +76,34 @@ make_disk() {
 		-d "$root" "$disk" ${ROOT_MIB}M
 }
 
-# In the appliance the disk is /dev/sda too, so GRUB's own tools write what they
-# would write on the server.
-install_grub() {
+# install_grub_once DISK SIGN: GRUB's own tools write what they would write on
+# the server, where the disk is /dev/sda. So it must be in the appliance, whose
+# kernel names disks as they happen to answer: SIGN is a file that tells it was.
+install_grub_once() {
 	guestfish --format=raw -a "$1" <<-EOT
 		run
+		debug sh "ls -d /sys/bus/scsi/devices/*:0:0:0/block/sda"
+		!touch $2
 		mkswap /dev/sda2
 		mount /dev/sda1 /
 		command "grub-install --target=i386-pc /dev/sda"
 		command "update-grub"
 		download /boot/grub/grub.cfg ${1%/*}/grub.cfg
 	EOT
-	grep -q ' root=/dev/sda1 ' "${1%/*}/grub.cfg"
+}
+
+install_grub() {
+	local sign=${1%/*}/is-sda
+
+	for _ in $(seq 20); do
+		if install_grub_once "$1" "$sign"; then
+			rm "$sign"
+			grep -q ' root=/dev/sda1 ' "${1%/*}/grub.cfg"
+			return
+		fi
+		[ ! -e "$sign" ] || return 1
+	done
+	return 1
 }
 
 write_facts() {
