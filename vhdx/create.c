@@ -171,7 +171,7 @@ struct err *vhdx_create(const char *path, const struct vhdx_create_options *opti
 	struct blk *file;
 	struct err *err;
 
-	TRY(blk_file_open(path, BLK_FILE_WRITE | BLK_FILE_CREATE, 0, &file));
+	TRY(blk_file_open(path, BLK_FILE_CREATE | BLK_FILE_DIRECT, 0, &file));
 	err = vhdx_create_on(file, options, log, ret_blk);
 	if (err) {
 		err_free(blk_close(file)); /* not every system removes what is open */

@@ -148,7 +148,8 @@ static struct err *open_and_probe(const char *path, unsigned flags, enum image_f
 	struct err *err;
 
 	TRY(check_kind(path, &is_device));
-	err = blk_file_open(path, flags & IMAGE_OPEN_WRITE ? BLK_FILE_WRITE : 0, 0, &file);
+	err = blk_file_open(path, BLK_FILE_DIRECT | (flags & IMAGE_OPEN_WRITE ? BLK_FILE_WRITE : 0), 0,
+			    &file);
 	if (err)
 		return err_advise(err_as(err, ERR_REFUSED), "check its permissions, or run p2v as root");
 	*ret_format = IMAGE_RAW;
@@ -219,7 +220,7 @@ static struct err *create_format(const char *path, const struct image_create_opt
 {
 	switch (options->format) {
 	case IMAGE_RAW:
-		return blk_file_open(path, BLK_FILE_CREATE, options->size_bytes, ret_blk);
+		return blk_file_open(path, BLK_FILE_CREATE | BLK_FILE_DIRECT, options->size_bytes, ret_blk);
 	case IMAGE_VHD:
 		return vhd_create(path,
 				  &(struct vhd_create_options){

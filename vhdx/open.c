@@ -131,7 +131,7 @@ struct err *vhdx_open(const char *path, unsigned flags, const struct log *log, s
 {
 	CLEANUP_BLK struct blk *file = NULL;
 
-	TRY(blk_file_open(path, flags & VHDX_OPEN_WRITE ? BLK_FILE_WRITE : 0, 0, &file));
+	TRY(blk_file_open(path, BLK_FILE_DIRECT | (flags & VHDX_OPEN_WRITE ? BLK_FILE_WRITE : 0), 0, &file));
 	TRY(vhdx_open_on(file, flags, log, ret_blk));
 	(void)take_ptr(file);
 	return NULL;

@@ -13,6 +13,7 @@
 
 /* Disks and memory are busy well before this many. */
 #define MAX_AUTO_THREADS 8u
+#define BUFFER_ALIGN_BYTES 4096u
 
 struct pool {
 	const struct piece_job *job;
@@ -52,10 +53,16 @@ static void keep_error(struct pool *pool, struct err *err)
 	pool->err = err_first(pool->err, err);
 }
 
+static size_t buffer_bytes(const struct piece_job *job)
+{
+	return (job->buffer_bytes + BUFFER_ALIGN_BYTES - 1) / BUFFER_ALIGN_BYTES * BUFFER_ALIGN_BYTES;
+}
+
 static void *work(void *arg)
 {
 	struct pool *pool = arg;
-	CLEANUP_FREE void *buffer = malloc(pool->job->buffer_bytes);
+	/* Whole pages, which devices and the kernel can take without a copy. */
+	CLEANUP_FREE void *buffer = aligned_alloc(BUFFER_ALIGN_BYTES, buffer_bytes(pool->job));
 	uint64_t offset;
 	size_t len_bytes;
 

@@ -232,7 +232,7 @@ struct err *vhd_open(const char *path, unsigned flags, const struct log *log, st
 {
 	CLEANUP_BLK struct blk *file = NULL;
 
-	TRY(blk_file_open(path, flags & VHD_OPEN_WRITE ? BLK_FILE_WRITE : 0, 0, &file));
+	TRY(blk_file_open(path, BLK_FILE_DIRECT | (flags & VHD_OPEN_WRITE ? BLK_FILE_WRITE : 0), 0, &file));
 	TRY(vhd_open_on(file, flags, log, ret_blk));
 	file = NULL;
 	return NULL;
@@ -306,7 +306,7 @@ struct err *vhd_create(const char *path, const struct vhd_create_options *option
 	struct blk *file;
 	struct err *err;
 
-	TRY(blk_file_open(path, BLK_FILE_CREATE, 0, &file));
+	TRY(blk_file_open(path, BLK_FILE_CREATE | BLK_FILE_DIRECT, 0, &file));
 	err = vhd_create_on(file, options, log, ret_blk);
 	if (err) {
 		err = err_first(err, blk_close(file));

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A regular file or a block device.
- *
- * With O_DIRECT the kernel wants buffer, offset and length aligned; requests
- * that are not go through an aligned copy, and a write that covers a sector in
- * part reads that sector first, under a lock so that two such writes into one
- * sector do not undo each other.
+ * A regular file or a block device.  With BLK_FILE_DIRECT the aligned part of
+ * a large request goes around the page cache: see direct.h.
  */
 #include "p2v/base/blk.h"
 
@@ -13,25 +9,22 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+#include "p2v/base/direct.h"
 #include "p2v/base/mem.h"
 
-/* Enough for every device's O_DIRECT rule. */
-#define DIRECT_ALIGN_BYTES 4096u
-#define BOUNCE_BYTES (1u << 20)
+#define ZERO_CHUNK_BYTES (1u << 20)
 
 struct blk_file {
 	struct blk blk;
 	int fd;
+	struct direct direct;
 	bool is_device;
-	bool direct;
-	pthread_mutex_t partial; /* read-modify-write of partly covered sectors */
 };
 
 static struct blk_file *to_file(struct blk *blk)
@@ -93,131 +86,43 @@ static struct err *write_all(struct blk *blk, const void *buf, size_t len_bytes,
 	return NULL;
 }
 
-static bool is_aligned(const void *buf, size_t len_bytes, uint64_t offset)
-{
-	return !(((uintptr_t)buf | len_bytes | offset) & (DIRECT_ALIGN_BYTES - 1));
-}
-
-/* One aligned window of at most BOUNCE_BYTES around the start of a request. */
-struct window {
-	uint64_t start;
-	size_t bytes; /* aligned; may reach behind the end of the file */
-	size_t skip; /* the request's first byte in it */
-	size_t used; /* the request's bytes in it */
-};
-
-static struct window window_at(size_t len_bytes, uint64_t offset)
-{
-	struct window w = {.start = offset & ~(uint64_t)(DIRECT_ALIGN_BYTES - 1)};
-
-	w.skip = offset - w.start;
-	w.used = len_bytes < BOUNCE_BYTES - w.skip ? len_bytes : BOUNCE_BYTES - w.skip;
-	w.bytes = (w.skip + w.used + DIRECT_ALIGN_BYTES - 1) & ~(size_t)(DIRECT_ALIGN_BYTES - 1);
-	return w;
-}
-
-/* Reads an aligned window, which alone may reach behind the end of the file. */
-static struct err *read_window(struct blk *blk, uint8_t *bounce, const struct window *w)
-{
-	size_t done = 0;
-
-	memset(bounce, 0, w->bytes);
-	while (done < w->bytes && w->start + done < blk->size_bytes) {
-		ssize_t got = pread(to_file(blk)->fd, bounce + done, w->bytes - done, w->start + done);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return io_error(blk, "read", w->start + done);
-		if (!got)
-			break;
-		done += got;
-	}
-	if (w->start + done < blk->size_bytes && done < w->skip + w->used)
-		return err_failed("%s: ends at offset %llu, while it is read", blk->name,
-				  (unsigned long long)(w->start + done));
-	return NULL;
-}
-
-static struct err *bounce_create(uint8_t **ret_bounce)
-{
-	void *bounce;
-
-	if (posix_memalign(&bounce, DIRECT_ALIGN_BYTES, BOUNCE_BYTES))
-		return err_nomem();
-	*ret_bounce = bounce;
-	return NULL;
-}
-
 static struct err *file_pread(struct blk *blk, void *buf, size_t len_bytes, uint64_t offset)
 {
-	CLEANUP_FREE uint8_t *bounce = NULL;
+	struct blk_file *file = to_file(blk);
+	struct direct_span span = direct_span(&file->direct, len_bytes, offset);
+	uint64_t start = offset + span.skip_bytes, end = start + span.len_bytes;
 	uint8_t *at = buf;
 
-	if (!to_file(blk)->direct || is_aligned(buf, len_bytes, offset))
+	if (!span.len_bytes || direct_is_cached(file->fd, span.len_bytes, start) ||
+	    !direct_read(&file->direct, at + span.skip_bytes, span.len_bytes, start))
 		return read_all(blk, buf, len_bytes, offset);
-	TRY(bounce_create(&bounce));
-	while (len_bytes) {
-		struct window w = window_at(len_bytes, offset);
-
-		TRY(read_window(blk, bounce, &w));
-		memcpy(at, bounce + w.skip, w.used);
-		at += w.used;
-		offset += w.used;
-		len_bytes -= w.used;
-	}
-	return NULL;
-}
-
-/* Writes a window's bytes that lie in the file; an unaligned end of file is written buffered. */
-static struct err *write_window(struct blk *blk, const uint8_t *bounce, const struct window *w,
-				unsigned flags)
-{
-	uint64_t end = w->start + w->bytes;
-	struct err *err;
-
-	if (end <= blk->size_bytes)
-		return write_all(blk, bounce, w->bytes, w->start, flags);
-	if (fcntl(to_file(blk)->fd, F_SETFL, 0))
-		return io_error(blk, "write", w->start);
-	err = write_all(blk, bounce, blk->size_bytes - w->start, w->start, flags | BLK_FUA);
-	if (fcntl(to_file(blk)->fd, F_SETFL, O_DIRECT))
-		return err_first(err, io_error(blk, "write", w->start));
-	return err;
+	TRY(read_all(blk, at, span.skip_bytes, offset));
+	return read_all(blk, at + (end - offset), offset + len_bytes - end, end);
 }
 
 static struct err *file_pwrite(struct blk *blk, const void *buf, size_t len_bytes, uint64_t offset,
 			       unsigned flags)
 {
-	CLEANUP_FREE uint8_t *bounce = NULL;
+	struct blk_file *file = to_file(blk);
+	struct direct_span span = direct_span(&file->direct, len_bytes, offset);
+	uint64_t start = offset + span.skip_bytes, end = start + span.len_bytes;
 	const uint8_t *at = buf;
 
-	if (!to_file(blk)->direct || is_aligned(buf, len_bytes, offset))
+	if (!span.len_bytes || !direct_write(&file->direct, at + span.skip_bytes, span.len_bytes, start,
+					     flags & BLK_FUA ? RWF_DSYNC : 0))
 		return write_all(blk, buf, len_bytes, offset, flags);
-	TRY(bounce_create(&bounce));
-	while (len_bytes) {
-		struct window w = window_at(len_bytes, offset);
-		LOCKED(&to_file(blk)->partial);
-
-		if (w.used != w.bytes)
-			TRY(read_window(blk, bounce, &w));
-		memcpy(bounce + w.skip, at, w.used);
-		TRY(write_window(blk, bounce, &w, flags));
-		at += w.used;
-		offset += w.used;
-		len_bytes -= w.used;
-	}
-	return NULL;
+	TRY(write_all(blk, at, span.skip_bytes, offset, flags));
+	return write_all(blk, at + (end - offset), offset + len_bytes - end, end, flags);
 }
 
 static struct err *zero_by_writing(struct blk *blk, uint64_t len_bytes, uint64_t offset, unsigned flags)
 {
-	CLEANUP_FREE uint8_t *zeros = NULL;
+	CLEANUP_FREE uint8_t *zeros = calloc(1, ZERO_CHUNK_BYTES);
 
-	TRY(bounce_create(&zeros));
-	memset(zeros, 0, BOUNCE_BYTES);
+	if (!zeros)
+		return err_nomem();
 	while (len_bytes) {
-		size_t bytes = len_bytes < BOUNCE_BYTES ? len_bytes : BOUNCE_BYTES;
+		size_t bytes = len_bytes < ZERO_CHUNK_BYTES ? len_bytes : ZERO_CHUNK_BYTES;
 
 		TRY(file_pwrite(blk, zeros, bytes, offset, flags & BLK_FUA));
 		len_bytes -= bytes;
@@ -244,22 +149,9 @@ static int zero_range(struct blk_file *file, uint64_t len_bytes, uint64_t offset
 	return failed;
 }
 
-/* Not while another thread rewrites a sector that this covers in part. */
-static int zero_range_alone(struct blk_file *file, uint64_t len_bytes, uint64_t offset, unsigned flags)
-{
-	LOCKED(&file->partial);
-
-	return zero_range(file, len_bytes, offset, flags);
-}
-
 static struct err *file_zero(struct blk *blk, uint64_t len_bytes, uint64_t offset, unsigned flags)
 {
-	struct blk_file *file = to_file(blk);
-	int failed = file->direct && !is_aligned(NULL, len_bytes, offset)
-			     ? zero_range_alone(file, len_bytes, offset, flags)
-			     : zero_range(file, len_bytes, offset, flags);
-
-	if (failed) {
+	if (zero_range(to_file(blk), len_bytes, offset, flags)) {
 		if (errno == EOPNOTSUPP || errno == EINVAL || errno == ENODEV || errno == ENOSYS)
 			return zero_by_writing(blk, len_bytes, offset, flags);
 		return io_error(blk, "zero", offset);
@@ -319,9 +211,8 @@ static struct err *file_close(struct blk *blk)
 	struct blk_file *file = to_file(blk);
 	struct err *err = NULL;
 
-	if (file->fd >= 0 && close(file->fd))
+	if (direct_deinit(&file->direct) | (file->fd >= 0 && close(file->fd)))
 		err = io_error(blk, "close", 0);
-	pthread_mutex_destroy(&file->partial);
 	free(blk->name);
 	free(file);
 	return err;
@@ -379,8 +270,6 @@ static int open_flags(unsigned flags)
 
 	if (flags & BLK_FILE_CREATE)
 		mode |= O_CREAT | O_EXCL;
-	if (flags & BLK_FILE_DIRECT)
-		mode |= O_DIRECT;
 	return mode;
 }
 
@@ -399,11 +288,10 @@ struct err *blk_file_open(const char *path, unsigned flags, uint64_t create_size
 		.preferred_bytes = 1 << 20,
 		.flags = flags & (BLK_FILE_WRITE | BLK_FILE_CREATE) ? BLK_FAST_ZERO : BLK_READ_ONLY,
 	};
-	pthread_mutex_init(&file->partial, NULL);
+	file->direct.fd = -1;
 	file->fd = open(path, open_flags(flags), 0666);
-	file->direct = flags & BLK_FILE_DIRECT && file->fd >= 0;
-	if (file->fd < 0 && errno == EINVAL && flags & BLK_FILE_DIRECT)
-		file->fd = open(path, open_flags(flags & ~BLK_FILE_DIRECT), 0666);
+	if (file->fd >= 0 && flags & BLK_FILE_DIRECT)
+		direct_init(path, file->fd, open_flags(flags) & O_ACCMODE, &file->direct);
 	if (file->fd < 0)
 		err = err_from_errno(errno, "%s", path);
 	else if (flags & BLK_FILE_CREATE)

@@ -115,7 +115,7 @@ static inline void cleanup_blk(struct blk **blk)
  * in messages is the path. */
 #define BLK_FILE_WRITE (1u << 0) /* else read-only */
 #define BLK_FILE_CREATE (1u << 1) /* must not exist; size as given */
-#define BLK_FILE_DIRECT (1u << 2) /* O_DIRECT where the file system can */
+#define BLK_FILE_DIRECT (1u << 2) /* large requests go around the page cache, where that is possible */
 struct err *blk_file_open(const char *path, unsigned flags, uint64_t create_size_bytes, struct blk **ret_blk)
 	ERR_MUST_CHECK;
 

@@ -56,7 +56,7 @@ static struct err *convert_to_raw(struct conversion *c, const char *from, const 
 	CLEANUP_BLK struct blk *target = NULL;
 
 	TRY(image_open(from, c->log, NULL, &source));
-	TRY(blk_file_open(to, BLK_FILE_CREATE, source->size_bytes, &target));
+	TRY(blk_file_open(to, BLK_FILE_CREATE | BLK_FILE_DIRECT, source->size_bytes, &target));
 	TRY(image_convert(source, target, NULL));
 	return blk_flush(target);
 }

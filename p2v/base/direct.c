@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What has to be aligned, and how, the file system tells (statx), or the safest
+ * is assumed.  Both descriptors may be used at once: the kernel writes cached
+ * pages out before a direct request and drops them after it.  A page is never
+ * touched by both kinds of request at the same time unless the callers' own
+ * requests overlap, as direct ones cover whole pages.
+ */
+#include "p2v/base/direct.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "p2v/base/cleanup.h"
+
+/* Below this, what the page cache saves (waiting for the disk) is worth more than what it costs. */
+#define MIN_BYTES (256u << 10)
+#define SAFE_ALIGN_BYTES 4096u
+#define MAX_ALIGN_BYTES (64u << 10)
+#define BOUNCE_BYTES (1u << 20)
+
+static bool is_same_file(int a, int b)
+{
+	struct stat st_a, st_b;
+
+	return !fstat(a, &st_a) && !fstat(b, &st_b) && st_a.st_dev == st_b.st_dev &&
+	       st_a.st_ino == st_b.st_ino;
+}
+
+/* Kernels before 6.1 do not tell. */
+static void find_alignment(struct direct *direct)
+{
+	direct->memory_align_bytes = SAFE_ALIGN_BYTES;
+	direct->offset_align_bytes = SAFE_ALIGN_BYTES;
+#ifdef STATX_DIOALIGN
+	struct statx stx;
+
+	if (statx(direct->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx) || !(stx.stx_mask & STATX_DIOALIGN) ||
+	    !stx.stx_dio_offset_align)
+		return;
+	direct->memory_align_bytes = stx.stx_dio_mem_align;
+	/* Whole pages, as the opening comment says. */
+	if (stx.stx_dio_offset_align > SAFE_ALIGN_BYTES)
+		direct->offset_align_bytes = stx.stx_dio_offset_align;
+#endif
+}
+
+void direct_init(const char *path, int fd, int mode, struct direct *ret_direct)
+{
+	*ret_direct = (struct direct){.fd = open(path, mode | O_DIRECT | O_CLOEXEC)};
+	if (ret_direct->fd < 0)
+		return;
+	find_alignment(ret_direct);
+	if (!is_same_file(fd, ret_direct->fd) || ret_direct->offset_align_bytes > MAX_ALIGN_BYTES ||
+	    ret_direct->memory_align_bytes > MAX_ALIGN_BYTES)
+		direct_deinit(ret_direct);
+}
+
+int direct_deinit(struct direct *direct)
+{
+	int fd = direct->fd;
+
+	direct->fd = -1;
+	return fd < 0 ? 0 : close(fd);
+}
+
+struct direct_span direct_span(const struct direct *direct, size_t len_bytes, uint64_t offset)
+{
+	size_t mask = direct->offset_align_bytes - 1u, skip;
+
+	if (direct->fd < 0 || len_bytes < MIN_BYTES)
+		return (struct direct_span){0};
+	skip = -offset & mask;
+	return (struct direct_span){skip, (len_bytes - skip) & ~mask};
+}
+
+bool direct_is_cached(int fd, size_t len_bytes, uint64_t offset)
+{
+	long page_bytes = sysconf(_SC_PAGESIZE);
+	size_t pages = (len_bytes + page_bytes - 1) / page_bytes, resident = 0;
+	CLEANUP_FREE unsigned char *in_core = malloc(pages);
+	void *map = mmap(NULL, len_bytes, PROT_READ, MAP_SHARED, fd, offset);
+
+	if (map == MAP_FAILED)
+		return false;
+	if (in_core && !mincore(map, len_bytes, in_core))
+		for (size_t i = 0; i < pages; i++)
+			resident += in_core[i] & 1;
+	munmap(map, len_bytes);
+	return resident > pages / 2;
+}
+
+static bool transfer_all(int fd, bool is_write, uint8_t *at, size_t len_bytes, uint64_t offset, int flags)
+{
+	while (len_bytes) {
+		struct iovec part = {at, len_bytes};
+		ssize_t done = is_write ? pwritev2(fd, &part, 1, offset, flags)
+					: preadv2(fd, &part, 1, offset, flags);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (!done)
+			errno = EINVAL; /* somebody shortens the file: the other way reports it */
+		if (done <= 0)
+			return false;
+		at += done;
+		offset += done;
+		len_bytes -= done;
+	}
+	return true;
+}
+
+static bool is_memory_aligned(const struct direct *direct, const void *buf)
+{
+	return !((uintptr_t)buf & (direct->memory_align_bytes - 1));
+}
+
+static bool bounce_create(size_t len_bytes, uint8_t **ret_bounce)
+{
+	void *bounce;
+
+	errno = posix_memalign(&bounce, MAX_ALIGN_BYTES, len_bytes < BOUNCE_BYTES ? len_bytes : BOUNCE_BYTES);
+	if (errno)
+		return false;
+	*ret_bounce = bounce;
+	return true;
+}
+
+bool direct_read(const struct direct *direct, void *buf, size_t len_bytes, uint64_t offset)
+{
+	CLEANUP_FREE uint8_t *bounce = NULL;
+	uint8_t *at = buf;
+
+	if (is_memory_aligned(direct, buf))
+		return transfer_all(direct->fd, false, buf, len_bytes, offset, 0);
+	if (!bounce_create(len_bytes, &bounce))
+		return false;
+	for (size_t done = 0, bytes; done < len_bytes; done += bytes) {
+		bytes = len_bytes - done < BOUNCE_BYTES ? len_bytes - done : BOUNCE_BYTES;
+		if (!transfer_all(direct->fd, false, bounce, bytes, offset + done, 0))
+			return false;
+		memcpy(at + done, bounce, bytes);
+	}
+	return true;
+}
+
+bool direct_write(const struct direct *direct, const void *buf, size_t len_bytes, uint64_t offset, int flags)
+{
+	CLEANUP_FREE uint8_t *bounce = NULL;
+	const uint8_t *at = buf;
+
+	if (is_memory_aligned(direct, buf))
+		return transfer_all(direct->fd, true, (uint8_t *)buf, len_bytes, offset, flags);
+	if (!bounce_create(len_bytes, &bounce))
+		return false;
+	for (size_t done = 0, bytes; done < len_bytes; done += bytes) {
+		bytes = len_bytes - done < BOUNCE_BYTES ? len_bytes - done : BOUNCE_BYTES;
+		memcpy(bounce, at + done, bytes);
+		if (!transfer_all(direct->fd, true, bounce, bytes, offset + done, flags))
+			return false;
+	}
+	return true;
+}
