@@ -11,20 +11,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "vhdx/bits.h"
+
 #define LOAD_PAGES 256u /* read at once at most */
-
-static bool bit_get(const uint64_t *bits, uint64_t i)
-{
-	return bits[i / 64] >> i % 64 & 1;
-}
-
-static void bit_set(uint64_t *bits, uint64_t i, bool value)
-{
-	if (value)
-		bits[i / 64] |= 1ull << i % 64;
-	else
-		bits[i / 64] &= ~(1ull << i % 64);
-}
 
 struct err *vhdx_bat_init(struct vhdx_bat *bat, const struct vhdx_bat_limits *limits, unsigned flags)
 {
@@ -137,6 +126,15 @@ const char *vhdx_entry_status_text(enum vhdx_entry_status status)
 	return texts[status];
 }
 
+static struct err *refuse_entry(struct blk *file, uint64_t i, bool is_payload, enum vhdx_entry_status status)
+{
+	return err_advise(err_refused("%s: BAT entry %" PRIu64 " (%s) %s", file->name, i,
+				      is_payload ? "payload" : "sector bitmap",
+				      vhdx_entry_status_text(status)),
+			  "the file is damaged: copy it again from where it came from; "
+			  "'p2v vhdx check' lists all that is wrong");
+}
+
 /* Reads pages [first, first + count), none of which is loaded. */
 static struct err *load_pages(struct vhdx_bat *bat, struct blk *file, uint64_t first, uint64_t count)
 {
@@ -150,14 +148,13 @@ static struct err *load_pages(struct vhdx_bat *bat, struct blk *file, uint64_t f
 		uint64_t entry = le64_get(bat->entries[i]), block;
 		enum vhdx_entry_status status;
 
-		if (!entry || !vhdx_geometry_block_at(bat->limits.geometry, i, &block))
+		bool is_payload = vhdx_geometry_block_at(bat->limits.geometry, i, &block);
+
+		if (!entry || (!is_payload && !bat->limits.geometry->has_parent))
 			continue;
 		status = vhdx_entry_check(&bat->limits, i, entry);
 		if (status != VHDX_ENTRY_OK)
-			return err_advise(err_refused("%s: BAT entry %" PRIu64 " of block %" PRIu64 " %s",
-						      file->name, i, block, vhdx_entry_status_text(status)),
-					  "the file is damaged: copy it again from where it came from; "
-					  "'p2v vhdx check' lists all that is wrong");
+			return refuse_entry(file, i, is_payload, status);
 	}
 	for (uint64_t page = first; page < first + count; page++)
 		bit_set(bat->loaded, page, true);
@@ -229,16 +226,29 @@ void vhdx_bat_set(struct vhdx_bat *bat, uint64_t block, enum vhdx_block_state st
 	vhdx_bat_set_dirty(bat, i / VHDX_BAT_PAGE_ENTRIES, true);
 }
 
+struct err *vhdx_bat_get_bitmap(struct vhdx_bat *bat, struct blk *file, uint64_t chunk, uint64_t *ret_offset)
+{
+	uint64_t i = vhdx_geometry_bitmap_index(bat->limits.geometry, chunk), entry;
+
+	if (!bit_get(bat->loaded, i / VHDX_BAT_PAGE_ENTRIES))
+		TRY(load(bat, file, i / VHDX_BAT_PAGE_ENTRIES, i / VHDX_BAT_PAGE_ENTRIES));
+	entry = le64_get(bat->entries[i]);
+	*ret_offset = (entry & VHDX_BAT_STATE_MASK) == VHDX_BITMAP_PRESENT ? entry & VHDX_BAT_OFFSET_MASK : 0;
+	return NULL;
+}
+
+void vhdx_bat_set_bitmap(struct vhdx_bat *bat, uint64_t chunk, uint64_t file_offset)
+{
+	uint64_t i = vhdx_geometry_bitmap_index(bat->limits.geometry, chunk);
+
+	bat->entries[i] =
+		le64_make(file_offset ? file_offset | VHDX_BITMAP_PRESENT : VHDX_BITMAP_NOT_PRESENT);
+	vhdx_bat_set_dirty(bat, i / VHDX_BAT_PAGE_ENTRIES, true);
+}
+
 uint64_t vhdx_bat_next_dirty(const struct vhdx_bat *bat, uint64_t page)
 {
-	while (page < bat->page_count) {
-		uint64_t bits = bat->dirty[page / 64] >> page % 64;
-
-		if (bits)
-			return page + (uint64_t)__builtin_ctzll(bits);
-		page = (page / 64 + 1) * 64;
-	}
-	return bat->page_count;
+	return bit_next(bat->dirty, page, bat->page_count);
 }
 
 void vhdx_bat_set_dirty(struct vhdx_bat *bat, uint64_t page, bool dirty)

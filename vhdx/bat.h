@@ -82,6 +82,11 @@ struct err *vhdx_bat_load_all(struct vhdx_bat *bat, struct blk *file) ERR_MUST_C
 /* Sets a block whose entry vhdx_bat_get() has seen; its page becomes dirty. */
 void vhdx_bat_set(struct vhdx_bat *bat, uint64_t block, enum vhdx_block_state state, uint64_t file_offset);
 
+/* The sector bitmap block of a chunk in a differencing file: its place, 0 if it has none.  Set: after get. */
+struct err *vhdx_bat_get_bitmap(struct vhdx_bat *bat, struct blk *file, uint64_t chunk, uint64_t *ret_offset)
+	ERR_MUST_CHECK;
+void vhdx_bat_set_bitmap(struct vhdx_bat *bat, uint64_t chunk, uint64_t file_offset);
+
 /* The first dirty page from `page` on; page_count if there is none. */
 uint64_t vhdx_bat_next_dirty(const struct vhdx_bat *bat, uint64_t page);
 void vhdx_bat_set_dirty(struct vhdx_bat *bat, uint64_t page, bool dirty);

@@ -12,6 +12,7 @@
 #include "vhdx/bat.h"
 #include "vhdx/findings.h"
 #include "vhdx/header.h"
+#include "vhdx/locator.h"
 #include "vhdx/log.h"
 #include "vhdx/metadata.h"
 #include "vhdx/replay.h"
@@ -154,6 +155,28 @@ static struct err *check_bat(struct checker *c)
 	return NULL;
 }
 
+static struct err *check_locator(struct checker *c)
+{
+	static const struct guid guid = VHDX_ITEM_PARENT_LOCATOR;
+	const struct vhdx_item *item = vhdx_metadata_find(&c->metadata, &guid);
+	CLEANUP_VHDX_LOCATOR struct vhdx_locator locator = {0};
+	struct vhdx_linkage linkage;
+	const char *wrong;
+	struct err *err;
+
+	if (!item || !c->metadata.geometry.has_parent)
+		return NULL;
+	err = vhdx_locator_read(c->io, &c->regions.metadata, &c->metadata, &locator);
+	if (err && err_kind(err) != ERR_REFUSED)
+		return err;
+	wrong = err ? "is damaged" : vhdx_locator_check(&locator, &linkage);
+	err_free(err);
+	if (wrong)
+		findings_add(&c->findings, FINDING_ERROR, c->regions.metadata.file_offset + item->offset,
+			     "the parent locator %s", wrong);
+	return NULL;
+}
+
 static void check_file(struct checker *c)
 {
 	static const struct guid locator = VHDX_ITEM_PARENT_LOCATOR;
@@ -194,6 +217,7 @@ static struct err *check_all(struct checker *c)
 	if (c->findings.fatal)
 		return NULL;
 	check_file(c);
+	TRY(check_locator(c));
 	c->limits = (struct vhdx_bat_limits){
 		.geometry = &c->metadata.geometry,
 		.regions = &c->regions,

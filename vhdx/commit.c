@@ -2,7 +2,7 @@
 /*
  * Making the map durable: flush, finish, close.
  *
- * A flush takes a copy of the BAT pages that changed, then
+ * A flush takes a copy of the pages of BAT and sector bitmaps that changed, then
  *	1. flushes the file: all data written so far, and its length, are durable;
  *	2. writes the pages to the log as one entry, and flushes;
  *	3. writes them in place, which the next flush makes durable.
@@ -20,6 +20,7 @@
 
 struct batch {
 	uint64_t *pages; /* numbers, ascending */
+	uint64_t *offsets; /* in the file */
 	uint8_t *data;
 	size_t count, capacity;
 };
@@ -27,6 +28,7 @@ struct batch {
 static void batch_deinit(struct batch *batch)
 {
 	free(batch->pages);
+	free(batch->offsets);
 	free(batch->data);
 }
 
@@ -34,8 +36,9 @@ static struct err *batch_init(struct batch *batch, size_t capacity)
 {
 	batch->capacity = capacity;
 	batch->pages = calloc(capacity, sizeof *batch->pages);
-	batch->data = malloc(capacity * VHDX_BAT_PAGE_BYTES);
-	return batch->pages && batch->data ? NULL : err_nomem();
+	batch->offsets = calloc(capacity, sizeof *batch->offsets);
+	batch->data = malloc(capacity * VHDX_MAP_PAGE_BYTES);
+	return batch->pages && batch->offsets && batch->data ? NULL : err_nomem();
 }
 
 /* Copies dirty pages from *next on; they count as clean then. */
@@ -45,15 +48,16 @@ static void batch_fill(struct vhdx *vhdx, struct batch *batch, uint64_t *next)
 
 	batch->count = 0;
 	while (batch->count < batch->capacity) {
-		uint64_t page = vhdx_bat_next_dirty(&vhdx->bat, *next);
+		uint64_t page = vhdx_map_next_dirty(vhdx, *next);
 
 		*next = page;
-		if (page == vhdx->bat.page_count)
+		if (page == vhdx_map_page_count(vhdx))
 			return;
-		memcpy(batch->data + batch->count * VHDX_BAT_PAGE_BYTES, vhdx_bat_page(&vhdx->bat, page),
-		       VHDX_BAT_PAGE_BYTES);
+		memcpy(batch->data + batch->count * VHDX_MAP_PAGE_BYTES, vhdx_map_page_data(vhdx, page),
+		       VHDX_MAP_PAGE_BYTES);
+		batch->offsets[batch->count] = vhdx_map_page_offset(vhdx, page);
 		batch->pages[batch->count++] = page;
-		vhdx_bat_set_dirty(&vhdx->bat, page, false);
+		vhdx_map_set_dirty(vhdx, page, false);
 		*next = page + 1;
 	}
 }
@@ -64,12 +68,7 @@ static void batch_undo(struct vhdx *vhdx, const struct batch *batch)
 	LOCKED(&vhdx->map_lock);
 
 	for (size_t i = 0; i < batch->count; i++)
-		vhdx_bat_set_dirty(&vhdx->bat, batch->pages[i], true);
-}
-
-static uint64_t page_offset(const struct vhdx *vhdx, uint64_t page)
-{
-	return vhdx->bat.file_offset + page * VHDX_BAT_PAGE_BYTES;
+		vhdx_map_set_dirty(vhdx, batch->pages[i], true);
 }
 
 /* Pages that follow one another are one write. */
@@ -77,10 +76,10 @@ static struct err *write_in_place(struct vhdx *vhdx, const struct batch *batch)
 {
 	for (size_t i = 0, count; i < batch->count; i += count) {
 		for (count = 1; i + count < batch->count; count++)
-			if (batch->pages[i + count] != batch->pages[i] + count)
+			if (batch->offsets[i + count] != batch->offsets[i] + count * VHDX_MAP_PAGE_BYTES)
 				break;
-		TRY(blk_pwrite(vhdx->file, batch->data + i * VHDX_BAT_PAGE_BYTES, count * VHDX_BAT_PAGE_BYTES,
-			       page_offset(vhdx, batch->pages[i]), 0));
+		TRY(blk_pwrite(vhdx->file, batch->data + i * VHDX_MAP_PAGE_BYTES, count * VHDX_MAP_PAGE_BYTES,
+			       batch->offsets[i], 0));
 	}
 	return NULL;
 }
@@ -90,8 +89,7 @@ static struct err *write_log(struct vhdx *vhdx, const struct batch *batch)
 	struct vhdx_log_page pages[VHDX_LOG_MAX_PAGES];
 
 	for (size_t i = 0; i < batch->count; i++)
-		pages[i] = (struct vhdx_log_page){page_offset(vhdx, batch->pages[i]),
-						  batch->data + i * VHDX_BAT_PAGE_BYTES};
+		pages[i] = (struct vhdx_log_page){batch->offsets[i], batch->data + i * VHDX_MAP_PAGE_BYTES};
 	return vhdx_log_append(vhdx->file, &vhdx->commit.log, &vhdx->headers, pages, batch->count);
 }
 
@@ -112,7 +110,7 @@ static struct err *write_dirty_pages(struct vhdx *vhdx)
 	uint64_t next = 0, dirty_count;
 
 	pthread_mutex_lock(&vhdx->map_lock);
-	dirty_count = vhdx->bat.dirty_count;
+	dirty_count = vhdx_map_dirty_count(vhdx);
 	pthread_mutex_unlock(&vhdx->map_lock);
 	if (!dirty_count)
 		return blk_flush(vhdx->file);
@@ -125,6 +123,9 @@ static struct err *write_dirty_pages(struct vhdx *vhdx)
 			return err;
 		}
 	}
+	pthread_mutex_lock(&vhdx->map_lock);
+	vhdx_bitmap_settle(&vhdx->bitmap);
+	pthread_mutex_unlock(&vhdx->map_lock);
 	return NULL;
 }
 
@@ -141,7 +142,7 @@ static struct err *release_space(struct vhdx *vhdx, struct vhdx_offsets *given)
 	return err;
 }
 
-static struct err *commit(struct vhdx *vhdx)
+struct err *vhdx_commit_locked(struct vhdx *vhdx)
 {
 	struct vhdx_offsets given;
 	struct err *err;
@@ -173,7 +174,7 @@ struct err *vhdx_op_flush(struct blk *blk)
 	struct vhdx *vhdx = vhdx_of(blk);
 	LOCKED(&vhdx->commit.lock);
 
-	return commit(vhdx);
+	return vhdx_commit_locked(vhdx);
 }
 
 static struct err *begin_changes_locked(struct vhdx *vhdx)
@@ -238,7 +239,7 @@ static struct err *finish_locked(struct vhdx *vhdx)
 	    vhdx->file->size_bytes % VHDX_MIB == 0)
 		return NULL; /* complete, and not touched */
 	TRY(begin_changes_locked(vhdx));
-	TRY(commit(vhdx));
+	TRY(vhdx_commit_locked(vhdx));
 	if (vhdx->metadata.is_incomplete)
 		TRY(remove_marker(vhdx));
 	if (!guid_is_zero(&vhdx->headers.current.log_guid))
@@ -263,14 +264,14 @@ struct err *vhdx_finish(struct blk *blk)
 struct err *vhdx_op_close(struct blk *blk)
 {
 	struct vhdx *vhdx = vhdx_of(blk);
-	struct blk *file = vhdx->file;
+	struct blk *file = vhdx->file, *parent = vhdx->parent;
 	struct err *err = NULL;
 
 	if (atomic_load(&vhdx->commit.begun) && !vhdx->commit.failed) {
-		err = commit(vhdx);
+		err = vhdx_commit_locked(vhdx);
 		if (!err && !guid_is_zero(&vhdx->headers.current.log_guid))
 			err = vhdx_log_empty(file, &vhdx->commit.log, &vhdx->headers);
 	}
 	vhdx_device_destroy(vhdx);
-	return err_first(err, blk_close(file));
+	return err_first(err_first(err, blk_close(file)), blk_close(parent));
 }

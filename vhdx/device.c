@@ -46,6 +46,7 @@ struct err *vhdx_device_create(struct blk *file, const struct log *log, struct v
 /* The file stays open: whether it is ours is for the caller to know. */
 void vhdx_device_destroy(struct vhdx *vhdx)
 {
+	vhdx_bitmap_deinit(&vhdx->bitmap);
 	vhdx_bat_deinit(&vhdx->bat);
 	vhdx_space_deinit(&vhdx->space);
 	vhdx_metadata_deinit(&vhdx->metadata);
@@ -79,7 +80,8 @@ struct err *vhdx_device_start(struct vhdx *vhdx, unsigned blk_flags, unsigned ba
 	vhdx->commit.log.ring.file_offset = limits.log_offset;
 	vhdx->commit.log.ring.length_bytes = vhdx->headers.current.log_length;
 	vhdx->space.end = vhdx->io->size_bytes;
-	return vhdx_bat_init(&vhdx->bat, &limits, bat_flags);
+	TRY(vhdx_bat_init(&vhdx->bat, &limits, bat_flags));
+	return geometry->has_parent ? vhdx_bitmap_init(&vhdx->bitmap, &vhdx->bat) : NULL;
 }
 
 struct err *vhdx_lookup(struct vhdx *vhdx, uint64_t block, uint64_t max_count, struct vhdx_run *ret_run)
@@ -87,4 +89,45 @@ struct err *vhdx_lookup(struct vhdx *vhdx, uint64_t block, uint64_t max_count, s
 	LOCKED(&vhdx->map_lock);
 
 	return vhdx_bat_get(&vhdx->bat, vhdx->io, block, max_count, ret_run);
+}
+
+uint64_t vhdx_map_page_count(const struct vhdx *vhdx)
+{
+	return vhdx->bat.page_count + vhdx->bitmap.page_count;
+}
+
+uint64_t vhdx_map_dirty_count(const struct vhdx *vhdx)
+{
+	return vhdx->bat.dirty_count + vhdx->bitmap.dirty_count;
+}
+
+uint64_t vhdx_map_next_dirty(const struct vhdx *vhdx, uint64_t page)
+{
+	uint64_t bat_pages = vhdx->bat.page_count, next = vhdx_bat_next_dirty(&vhdx->bat, page);
+
+	if (next < bat_pages)
+		return next;
+	return bat_pages + vhdx_bitmap_next_dirty(&vhdx->bitmap, page > bat_pages ? page - bat_pages : 0);
+}
+
+void vhdx_map_set_dirty(struct vhdx *vhdx, uint64_t page, bool dirty)
+{
+	if (page < vhdx->bat.page_count)
+		vhdx_bat_set_dirty(&vhdx->bat, page, dirty);
+	else
+		vhdx_bitmap_set_dirty(&vhdx->bitmap, page - vhdx->bat.page_count, dirty);
+}
+
+const void *vhdx_map_page_data(const struct vhdx *vhdx, uint64_t page)
+{
+	return page < vhdx->bat.page_count
+		       ? vhdx_bat_page(&vhdx->bat, page)
+		       : vhdx_bitmap_page_data(&vhdx->bitmap, page - vhdx->bat.page_count);
+}
+
+uint64_t vhdx_map_page_offset(const struct vhdx *vhdx, uint64_t page)
+{
+	return page < vhdx->bat.page_count
+		       ? vhdx->bat.file_offset + page * VHDX_BAT_PAGE_BYTES
+		       : vhdx_bitmap_page_offset(&vhdx->bitmap, page - vhdx->bat.page_count);
 }

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "vhdx/bat.h"
+#include "vhdx/bitmap.h"
 #include "vhdx/log-write.h"
 #include "vhdx/metadata.h"
 #include "vhdx/range-lock.h"
@@ -37,6 +38,7 @@ struct vhdx_log_found {
 struct vhdx {
 	struct blk blk;
 	struct blk *file; /* owned */
+	struct blk *parent; /* owned; of a differencing file, NULL if it was only opened to look into */
 	struct blk *replayed; /* owned; the file with its log applied in memory, else NULL */
 	struct blk *io; /* what is read: replayed, or file */
 	const struct log *log;
@@ -48,6 +50,7 @@ struct vhdx {
 	struct vhdx_commit commit;
 	pthread_mutex_t map_lock;
 	struct vhdx_bat bat;
+	struct vhdx_bitmap bitmap; /* of a differencing file */
 	struct vhdx_space space;
 };
 
@@ -65,9 +68,44 @@ DEFINE_CLEANUP(vhdx_device, struct vhdx *, vhdx_device_destroy)
  */
 struct err *vhdx_device_start(struct vhdx *vhdx, unsigned blk_flags, unsigned bat_flags) ERR_MUST_CHECK;
 
+/* How a file is opened. */
+struct vhdx_chain_link;
+struct vhdx_opening {
+	unsigned flags; /* VHDX_OPEN_… */
+	const struct log *log;
+	struct blk
+		*parent; /* of a differencing file; the result's if the call succeeds.  NULL: to be found */
+	const struct vhdx_chain_link *children; /* for which it is opened, itself included; or NULL */
+};
+
+/* What all ways of opening come to; the file belongs to the result if the call succeeds. */
+struct err *vhdx_open_device(struct blk *file, const struct vhdx_opening *opening, struct blk **ret_blk)
+	ERR_MUST_CHECK;
+
 /* One run of blocks, under map_lock. */
 struct err *vhdx_lookup(struct vhdx *vhdx, uint64_t block, uint64_t max_count, struct vhdx_run *ret_run)
 	ERR_MUST_CHECK;
+
+/* The map as it lies in the file: pages of 4 KiB of the BAT, then, in a differencing file, of the sector
+ * bitmaps.  Under map_lock. */
+#define VHDX_MAP_PAGE_BYTES VHDX_LOG_SECTOR_BYTES
+uint64_t vhdx_map_page_count(const struct vhdx *vhdx);
+uint64_t vhdx_map_dirty_count(const struct vhdx *vhdx);
+uint64_t vhdx_map_next_dirty(const struct vhdx *vhdx, uint64_t page); /* vhdx_map_page_count(): none */
+void vhdx_map_set_dirty(struct vhdx *vhdx, uint64_t page, bool dirty);
+const void *vhdx_map_page_data(const struct vhdx *vhdx, uint64_t page);
+uint64_t vhdx_map_page_offset(const struct vhdx *vhdx, uint64_t page);
+
+/* Reads for one who holds the range. */
+struct err *vhdx_read_range(struct vhdx *vhdx, uint8_t *buf, uint64_t len_bytes, uint64_t offset)
+	ERR_MUST_CHECK;
+
+/* The file's own extents at file_offset, as those of the disk at offset. */
+struct err *vhdx_file_extents(struct vhdx *vhdx, uint64_t len_bytes, uint64_t offset, uint64_t file_offset,
+			      blk_extent_fn fn, void *arg) ERR_MUST_CHECK;
+
+/* Makes the map durable; the caller holds commit.lock. */
+struct err *vhdx_commit_locked(struct vhdx *vhdx) ERR_MUST_CHECK;
 
 /* Operations of struct blk_ops, by file. */
 struct err *vhdx_op_pread(struct blk *blk, void *buf, size_t len_bytes, uint64_t offset) ERR_MUST_CHECK;

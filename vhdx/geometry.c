@@ -71,6 +71,11 @@ uint64_t vhdx_geometry_bat_index(const struct vhdx_geometry *geometry, uint64_t 
 	return block + (block >> geometry->chunk_shift);
 }
 
+uint64_t vhdx_geometry_bitmap_index(const struct vhdx_geometry *geometry, uint64_t chunk)
+{
+	return ((chunk + 1) << geometry->chunk_shift) + chunk;
+}
+
 bool vhdx_geometry_block_at(const struct vhdx_geometry *geometry, uint64_t bat_index, uint64_t *ret_block)
 {
 	uint64_t per_chunk = (1ull << geometry->chunk_shift) + 1;

@@ -38,6 +38,9 @@ const char *vhdx_geometry_status_text(enum vhdx_geometry_status status);
 /* Index in the BAT of a payload block's entry. */
 uint64_t vhdx_geometry_bat_index(const struct vhdx_geometry *geometry, uint64_t block);
 
+/* Index in the BAT of the entry of a chunk's sector bitmap block. */
+uint64_t vhdx_geometry_bitmap_index(const struct vhdx_geometry *geometry, uint64_t chunk);
+
 /* The other way round; false if that entry is a sector bitmap's. */
 bool vhdx_geometry_block_at(const struct vhdx_geometry *geometry, uint64_t bat_index, uint64_t *ret_block);
 

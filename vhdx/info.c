@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "vhdx/device.h"
-#include "vhdx/utf16.h"
+#include "vhdx/locator.h"
 
 const char *vhdx_block_state_name(enum vhdx_block_state state)
 {
@@ -104,53 +104,13 @@ static struct err *copy_items(const struct vhdx *vhdx, struct vhdx_info *info)
 	return NULL;
 }
 
-/* A string of the parent locator; NULL if it lies outside the item. */
-static struct err *locator_text(const uint8_t *item, uint32_t item_bytes, uint32_t offset, uint16_t bytes,
-				const char *name, char **ret_text)
+static struct err *copy_locator(const struct vhdx *vhdx, struct vhdx_info *info)
 {
-	CLEANUP_FREE le16 *units = NULL;
+	struct vhdx_locator locator;
 
-	if (offset > item_bytes || bytes > item_bytes - offset || bytes % sizeof *units)
-		return err_refused("%s: the parent locator is damaged", name);
-	units = malloc(bytes + sizeof *units);
-	if (!units)
-		return err_nomem();
-	memcpy(units, item + offset, bytes);
-	*ret_text = vhdx_utf8_from_utf16(units, bytes / sizeof *units);
-	return *ret_text ? NULL : err_nomem();
-}
-
-static struct err *read_locator(const struct vhdx *vhdx, struct vhdx_info *info)
-{
-	static const struct guid guid = VHDX_ITEM_PARENT_LOCATOR;
-	const struct vhdx_item *item = vhdx_metadata_find(&vhdx->metadata, &guid);
-	struct vhdx_disk_locator_header header;
-	CLEANUP_FREE uint8_t *data = NULL;
-	size_t count;
-
-	if (!item || item->length_bytes < sizeof header)
-		return NULL;
-	data = malloc(item->length_bytes);
-	if (!data)
-		return err_nomem();
-	TRY(blk_pread(vhdx->io, data, item->length_bytes, vhdx->regions.metadata.file_offset + item->offset));
-	memcpy(&header, data, sizeof header);
-	count = le16_get(header.key_value_count);
-	if (count > (item->length_bytes - sizeof header) / sizeof(struct vhdx_disk_locator_entry))
-		return err_refused("%s: the parent locator is damaged", vhdx->blk.name);
-	info->locator = calloc(count + 1, sizeof *info->locator);
-	if (!info->locator)
-		return err_nomem();
-	for (size_t i = 0; i < count; i++) {
-		struct vhdx_locator_pair *pair = &info->locator[info->locator_count++];
-		struct vhdx_disk_locator_entry entry;
-
-		memcpy(&entry, data + sizeof header + i * sizeof entry, sizeof entry);
-		TRY(locator_text(data, item->length_bytes, le32_get(entry.key_offset),
-				 le16_get(entry.key_length), vhdx->blk.name, &pair->key));
-		TRY(locator_text(data, item->length_bytes, le32_get(entry.value_offset),
-				 le16_get(entry.value_length), vhdx->blk.name, &pair->value));
-	}
+	TRY(vhdx_locator_read(vhdx->io, &vhdx->regions.metadata, &vhdx->metadata, &locator));
+	info->locator = locator.pairs;
+	info->locator_count = locator.count;
 	return NULL;
 }
 
@@ -197,7 +157,7 @@ static struct err *fill_info(struct vhdx *vhdx, struct vhdx_info *info)
 	TRY(vhdx_creator_read(vhdx->io, &info->creator));
 	TRY(copy_regions(vhdx, info));
 	TRY(copy_items(vhdx, info));
-	TRY(read_locator(vhdx, info));
+	TRY(copy_locator(vhdx, info));
 	return vhdx_map(&vhdx->blk, count_run, &info->disk);
 }
 

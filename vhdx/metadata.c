@@ -28,7 +28,9 @@ static void take_file_parameters(struct vhdx_metadata *metadata, const uint8_t *
 	memcpy(&parameters, value, sizeof parameters);
 	metadata->geometry.block_bytes = le32_get(parameters.block_size);
 	metadata->geometry.has_parent = le32_get(parameters.flags) & VHDX_FILE_HAS_PARENT;
-	metadata->is_fixed = le32_get(parameters.flags) & VHDX_FILE_LEAVE_ALLOCATED;
+	/* [MS-VHDX] 2.6.2.1: of no meaning in a differencing file. */
+	metadata->is_fixed =
+		!metadata->geometry.has_parent && le32_get(parameters.flags) & VHDX_FILE_LEAVE_ALLOCATED;
 }
 
 static void take_disk_size(struct vhdx_metadata *metadata, const uint8_t *value)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Opening: header, log, regions, metadata, BAT, each found through the one before.
+ * Opening: header, log, regions, metadata, parent, BAT, each found through the one before.
  *
  * Everything is read and judged with the log applied in memory; only when the
  * file has turned out to be one that we can write is the log applied in it.
  */
 #include <inttypes.h>
 
+#include "vhdx/chain.h"
 #include "vhdx/device.h"
 
 /* A map of this size is read at once, which costs milliseconds and finds a truncated file before work on
@@ -63,12 +64,6 @@ static struct err *check_purpose(const struct vhdx *vhdx, unsigned flags)
 
 	if (flags & VHDX_OPEN_INSPECT)
 		return NULL;
-	if (vhdx->metadata.geometry.has_parent)
-		return err_advise(
-			err_refused("%s: is a differencing file: it holds only what differs from its "
-				    "parent",
-				    name),
-			"merge it into its parent where it was made, then take the result");
 	if (vhdx->metadata.is_incomplete && !(flags & VHDX_OPEN_INCOMPLETE))
 		return err_advise(
 			err_refused("%s: is incomplete: what was writing it has not finished", name),
@@ -93,38 +88,64 @@ static struct err *apply_log(struct vhdx *vhdx)
 	return blk_close(take_ptr(vhdx->replayed));
 }
 
-static struct err *open_device(struct blk *file, unsigned flags, const struct log *log,
-			       struct vhdx **ret_vhdx)
+/* Finds the parent of a differencing file, or takes the one that is given; *ret_found is set, if it must be
+ * closed in case that opening fails. */
+static struct err *choose_parent(struct vhdx *vhdx, const struct vhdx_opening *opening,
+				 struct blk **ret_found)
 {
-	CLEANUP_FINDINGS struct findings findings = {.name = file->name, .log = log};
-	CLEANUP_VHDX_DEVICE struct vhdx *vhdx = NULL;
-	bool writable = flags & VHDX_OPEN_WRITE;
+	if (!vhdx->metadata.geometry.has_parent || opening->flags & VHDX_OPEN_INSPECT)
+		return opening->parent ? err_refused("%s: has no parent, but is given one", vhdx->blk.name)
+				       : NULL;
+	if (opening->parent)
+		return vhdx_chain_check_parent(vhdx, opening->parent);
+	TRY(vhdx_chain_open_parent(vhdx, opening->flags, opening->children, ret_found));
+	return vhdx_chain_check_parent(vhdx, *ret_found);
+}
 
-	if (writable && flags & VHDX_OPEN_INSPECT)
-		return err_failed("%s: cannot be opened for writing only to look into it", file->name);
-	if (writable && file->flags & BLK_READ_ONLY)
-		return err_refused("%s: is read-only", file->name);
-	TRY(vhdx_device_create(file, log, &vhdx));
+static struct err *open_checked(struct vhdx *vhdx, const struct vhdx_opening *opening)
+{
+	CLEANUP_FINDINGS struct findings findings = {.name = vhdx->file->name, .log = opening->log};
+	bool writable = opening->flags & VHDX_OPEN_WRITE;
+	CLEANUP_BLK struct blk *found = NULL;
+
 	TRY(read_structures(vhdx, &findings));
 	TRY(findings_take_error(&findings));
-	TRY(check_purpose(vhdx, flags));
+	TRY(check_purpose(vhdx, opening->flags));
+	TRY(choose_parent(vhdx, opening, &found));
 	TRY(vhdx_device_start(vhdx, writable ? BLK_FAST_ZERO : BLK_READ_ONLY, 0));
-	if (!(flags & VHDX_OPEN_INSPECT) &&
+	if (!(opening->flags & VHDX_OPEN_INSPECT) &&
 	    vhdx->metadata.geometry.bat_entry_count * VHDX_BAT_ENTRY_BYTES <= EAGER_MAP_BYTES)
 		TRY(vhdx_bat_load_all(&vhdx->bat, vhdx->io));
 	if (writable && vhdx->replayed)
 		TRY(apply_log(vhdx));
-	*ret_vhdx = take_ptr(vhdx);
+	vhdx->parent = found ? take_ptr(found) : opening->parent;
+	return NULL;
+}
+
+struct err *vhdx_open_device(struct blk *file, const struct vhdx_opening *opening, struct blk **ret_blk)
+{
+	CLEANUP_VHDX_DEVICE struct vhdx *vhdx = NULL;
+
+	if (opening->flags & VHDX_OPEN_WRITE && opening->flags & VHDX_OPEN_INSPECT)
+		return err_failed("%s: cannot be opened for writing only to look into it", file->name);
+	if (opening->flags & VHDX_OPEN_WRITE && file->flags & BLK_READ_ONLY)
+		return err_refused("%s: is read-only", file->name);
+	TRY(vhdx_device_create(file, opening->log, &vhdx));
+	TRY(open_checked(vhdx, opening));
+	*ret_blk = &take_ptr(vhdx)->blk;
 	return NULL;
 }
 
 struct err *vhdx_open_on(struct blk *file, unsigned flags, const struct log *log, struct blk **ret_blk)
 {
-	struct vhdx *vhdx;
+	return vhdx_open_device(file, &(struct vhdx_opening){.flags = flags, .log = log}, ret_blk);
+}
 
-	TRY(open_device(file, flags, log, &vhdx));
-	*ret_blk = &vhdx->blk;
-	return NULL;
+struct err *vhdx_open_over(struct blk *file, struct blk *parent, unsigned flags, const struct log *log,
+			   struct blk **ret_blk)
+{
+	return vhdx_open_device(file, &(struct vhdx_opening){.flags = flags, .log = log, .parent = parent},
+				ret_blk);
 }
 
 struct err *vhdx_open(const char *path, unsigned flags, const struct log *log, struct blk **ret_blk)

@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "vhdx/device.h"
+#include "vhdx/child.h"
 
 #define RUN_BLOCKS 4096u
 
@@ -33,20 +33,40 @@ static struct err *next_part(struct vhdx *vhdx, uint64_t offset, uint64_t len_by
 	return NULL;
 }
 
-static struct err *read_parts(struct vhdx *vhdx, uint8_t *at, uint64_t len_bytes, uint64_t offset)
+static struct err *read_part(struct vhdx *vhdx, const struct part *part, uint8_t *at, uint64_t offset)
+{
+	uint64_t file_offset = part->run.file_offset + part->skip;
+
+	if (part->run.state == VHDX_BLOCK_PARTIALLY_PRESENT)
+		return vhdx_partial_read(vhdx, at, part->bytes, offset, file_offset);
+	if (part->run.file_offset)
+		return blk_pread(vhdx->io, at, part->bytes, file_offset);
+	if (part->run.state == VHDX_BLOCK_NOT_PRESENT && vhdx->parent)
+		return vhdx_parent_read(vhdx, at, part->bytes, offset);
+	memset(at, 0, part->bytes);
+	return NULL;
+}
+
+struct err *vhdx_read_range(struct vhdx *vhdx, uint8_t *at, uint64_t len_bytes, uint64_t offset)
 {
 	while (len_bytes) {
 		struct part part;
 
 		TRY(next_part(vhdx, offset, len_bytes, &part));
-		if (part.run.file_offset)
-			TRY(blk_pread(vhdx->io, at, part.bytes, part.run.file_offset + part.skip));
-		else
-			memset(at, 0, part.bytes);
+		TRY(read_part(vhdx, &part, at, offset));
 		at += part.bytes;
 		offset += part.bytes;
 		len_bytes -= part.bytes;
 	}
+	return NULL;
+}
+
+static struct err *check_parent(const struct vhdx *vhdx)
+{
+	if (vhdx->metadata.geometry.has_parent && !vhdx->parent)
+		return err_refused(
+			"%s: cannot be read without its parent: it was opened only to look into it",
+			vhdx->blk.name);
 	return NULL;
 }
 
@@ -56,10 +76,9 @@ struct err *vhdx_op_pread(struct blk *blk, void *buf, size_t len_bytes, uint64_t
 	struct vhdx_range range = {.start = offset, .end = offset + len_bytes};
 	struct err *err;
 
-	if (vhdx->metadata.geometry.has_parent)
-		return err_refused("%s: reading a differencing file is not possible yet", blk->name);
+	TRY(check_parent(vhdx));
 	vhdx_range_acquire(&vhdx->ranges, &range);
-	err = read_parts(vhdx, buf, len_bytes, offset);
+	err = vhdx_read_range(vhdx, buf, len_bytes, offset);
 	vhdx_range_release(&vhdx->ranges, &range);
 	return err;
 }
@@ -78,22 +97,38 @@ static struct err *pass_on(void *arg, uint64_t offset, uint64_t len_bytes, unsig
 	return shifted->fn(shifted->arg, offset + shifted->shift, len_bytes, extent_flags);
 }
 
+struct err *vhdx_file_extents(struct vhdx *vhdx, uint64_t len_bytes, uint64_t offset, uint64_t file_offset,
+			      blk_extent_fn fn, void *arg)
+{
+	struct shifted shifted = {fn, arg, offset - file_offset};
+
+	return blk_extents(vhdx->io, len_bytes, file_offset, pass_on, &shifted);
+}
+
+static struct err *part_extents(struct vhdx *vhdx, const struct part *part, uint64_t offset, blk_extent_fn fn,
+				void *arg)
+{
+	uint64_t file_offset = part->run.file_offset + part->skip;
+
+	if (part->run.state == VHDX_BLOCK_PARTIALLY_PRESENT)
+		return vhdx_partial_extents(vhdx, part->bytes, offset, file_offset, fn, arg);
+	if (part->run.file_offset)
+		return vhdx_file_extents(vhdx, part->bytes, offset, file_offset, fn, arg);
+	if (part->run.state == VHDX_BLOCK_NOT_PRESENT && vhdx->parent)
+		return vhdx_parent_extents(vhdx, part->bytes, offset, fn, arg);
+	return fn(arg, offset, part->bytes, BLK_EXTENT_HOLE | BLK_EXTENT_ZERO);
+}
+
 struct err *vhdx_op_extents(struct blk *blk, uint64_t len_bytes, uint64_t offset, blk_extent_fn fn, void *arg)
 {
 	struct vhdx *vhdx = vhdx_of(blk);
 
+	TRY(check_parent(vhdx));
 	while (len_bytes) {
 		struct part part;
 
 		TRY(next_part(vhdx, offset, len_bytes, &part));
-		if (part.run.file_offset) {
-			uint64_t start = part.run.file_offset + part.skip;
-			struct shifted shifted = {fn, arg, offset - start};
-
-			TRY(blk_extents(vhdx->io, part.bytes, start, pass_on, &shifted));
-		} else {
-			TRY(fn(arg, offset, part.bytes, BLK_EXTENT_HOLE | BLK_EXTENT_ZERO));
-		}
+		TRY(part_extents(vhdx, &part, offset, fn, arg));
 		offset += part.bytes;
 		len_bytes -= part.bytes;
 	}

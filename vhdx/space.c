@@ -72,6 +72,14 @@ static bool mark(struct use_map *map, uint64_t start, uint64_t bytes)
 	return was_free;
 }
 
+static struct err *refuse_shared(const struct blk *file, const char *what, uint64_t number, uint64_t offset)
+{
+	return err_advise(err_refused("%s: %s %" PRIu64 " on share their place in the file (offset %" PRIu64
+				      ") with others; writing would destroy one of them",
+				      file->name, what, number, offset),
+			  "the file is damaged: 'p2v vhdx check' lists all that is wrong");
+}
+
 static struct err *mark_blocks(struct use_map *map, struct vhdx_bat *bat, struct blk *file)
 {
 	const struct vhdx_geometry *geometry = bat->limits.geometry;
@@ -80,11 +88,21 @@ static struct err *mark_blocks(struct use_map *map, struct vhdx_bat *bat, struct
 	for (uint64_t block = 0; block < geometry->block_count; block += run.count) {
 		TRY(vhdx_bat_get(bat, file, block, RUN_BLOCKS, &run));
 		if (run.file_offset && !mark(map, run.file_offset, run.count << geometry->block_shift))
-			return err_advise(err_refused("%s: blocks from %" PRIu64
-						      " on share their place in the file (offset %" PRIu64
-						      ") with others; writing would destroy one of them",
-						      file->name, block, run.file_offset),
-					  "the file is damaged: 'p2v vhdx check' lists all that is wrong");
+			return refuse_shared(file, "blocks from", block, run.file_offset);
+	}
+	return NULL;
+}
+
+/* Of a differencing file. */
+static struct err *mark_bitmaps(struct use_map *map, struct vhdx_bat *bat, struct blk *file)
+{
+	const struct vhdx_geometry *geometry = bat->limits.geometry;
+	uint64_t last = (geometry->block_count - 1) >> geometry->chunk_shift, offset;
+
+	for (uint64_t chunk = 0; geometry->has_parent && chunk <= last; chunk++) {
+		TRY(vhdx_bat_get_bitmap(bat, file, chunk, &offset));
+		if (offset && !mark(map, offset, VHDX_BITMAP_BLOCK_BYTES))
+			return refuse_shared(file, "sector bitmaps from", chunk, offset);
 	}
 	return NULL;
 }
@@ -105,6 +123,7 @@ struct err *vhdx_space_find_gaps(struct vhdx_space *space, struct vhdx_bat *bat,
 	for (size_t i = 0; i < limits->regions->count; i++)
 		mark(&map, limits->regions->items[i].file_offset, limits->regions->items[i].length_bytes);
 	TRY(mark_blocks(&map, bat, file));
+	TRY(mark_bitmaps(&map, bat, file));
 	/* From the end, so that the lowest place is taken first. */
 	for (uint64_t mib = map.mib_count; mib-- > 0;) {
 		free_mib = is_used(&map, mib) ? 0 : free_mib + 1;
@@ -117,10 +136,22 @@ struct err *vhdx_space_find_gaps(struct vhdx_space *space, struct vhdx_bat *bat,
 	return NULL;
 }
 
+struct err *vhdx_space_grow(struct vhdx_space *space, struct blk *file, uint64_t bytes, uint64_t *ret_offset)
+{
+	uint64_t end;
+
+	if (__builtin_add_overflow(space->end, bytes, &end) || end > INT64_MAX)
+		return err_failed("%s: cannot grow by %" PRIu64 " bytes", file->name, bytes);
+	TRY(blk_resize(file, end));
+	*ret_offset = space->end;
+	space->end = end;
+	return NULL;
+}
+
 struct err *vhdx_space_take(struct vhdx_space *space, struct blk *file, uint32_t block_bytes, uint64_t *count,
 			    uint64_t *ret_offset)
 {
-	uint64_t offset, bytes, end;
+	uint64_t offset, bytes;
 
 	if (space->unused.count) {
 		offset = space->unused.items[space->unused.count - 1];
@@ -130,13 +161,9 @@ struct err *vhdx_space_take(struct vhdx_space *space, struct blk *file, uint32_t
 		*ret_offset = offset;
 		return NULL;
 	}
-	if (__builtin_mul_overflow(*count, block_bytes, &bytes) ||
-	    __builtin_add_overflow(space->end, bytes, &end) || end > INT64_MAX)
+	if (__builtin_mul_overflow(*count, block_bytes, &bytes))
 		return err_failed("%s: cannot grow by %" PRIu64 " blocks", file->name, *count);
-	TRY(blk_resize(file, end));
-	*ret_offset = space->end;
-	space->end = end;
-	return NULL;
+	return vhdx_space_grow(space, file, bytes, ret_offset);
 }
 
 struct err *vhdx_space_give(struct vhdx_space *space, uint64_t offset)

@@ -34,6 +34,10 @@ struct err *vhdx_space_find_gaps(struct vhdx_space *space, struct vhdx_bat *bat,
 struct err *vhdx_space_take(struct vhdx_space *space, struct blk *file, uint32_t block_bytes, uint64_t *count,
 			    uint64_t *ret_offset) ERR_MUST_CHECK;
 
+/* Space at the end of the file, a multiple of 1 MiB, that reads as zeros. */
+struct err *vhdx_space_grow(struct vhdx_space *space, struct blk *file, uint64_t bytes, uint64_t *ret_offset)
+	ERR_MUST_CHECK;
+
 /* A block no longer uses this place. */
 struct err *vhdx_space_give(struct vhdx_space *space, uint64_t offset) ERR_MUST_CHECK;
 

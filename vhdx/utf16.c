@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define REPLACEMENT 0xfffdu
 
@@ -58,4 +59,52 @@ char *vhdx_utf8_from_utf16(const le16 *units, size_t count)
 	}
 	text[bytes] = 0;
 	return text;
+}
+
+/* One character from *text on, which moves behind it. */
+static uint32_t take_utf8(const uint8_t **text)
+{
+	static const struct {
+		uint8_t mask, lead;
+		uint32_t min; /* what is less has a shorter form, and is no character in this one */
+	} forms[] = {{0x80, 0, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+	const uint8_t *at = *text;
+
+	*text = at + 1;
+	for (size_t more = 0; more < sizeof forms / sizeof forms[0]; more++) {
+		uint32_t c = *at & (uint8_t)~forms[more].mask;
+		size_t i = 1;
+
+		if ((*at & forms[more].mask) != forms[more].lead)
+			continue;
+		for (; i <= more && (at[i] & 0xc0) == 0x80; i++)
+			c = c << 6 | (at[i] & 0x3f);
+		if (i <= more || c < forms[more].min || c > 0x10ffff || is_high(c) || is_low(c))
+			break;
+		*text = at + 1 + more;
+		return c;
+	}
+	return REPLACEMENT;
+}
+
+le16 *vhdx_utf16_from_utf8(const char *text, size_t *ret_count)
+{
+	const uint8_t *at = (const uint8_t *)text;
+	le16 *units =
+		malloc((strlen(text) + 1) * sizeof *units); /* no character takes more units than bytes */
+	size_t count = 0;
+
+	if (!units)
+		return NULL;
+	while (*at) {
+		uint32_t c = take_utf8(&at);
+
+		if (c >= 0x10000) {
+			units[count++] = le16_make((uint16_t)(0xd800 + ((c - 0x10000) >> 10)));
+			c = 0xdc00 + ((c - 0x10000) & 0x3ff);
+		}
+		units[count++] = le16_make((uint16_t)c);
+	}
+	*ret_count = count;
+	return units;
 }

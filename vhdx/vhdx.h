@@ -4,8 +4,9 @@
  *
  * The struct blk that create and open return (kind "vhdx") follows the contract
  * of p2v/base/blk.h.  Its preferred_bytes is the block size.  Blocks that are not
- * in the file read as zeros.  discard, and zero with BLK_MAY_TRIM, give whole
- * blocks of a dynamic file back; the space is reused after the next flush.
+ * in the file read as zeros, those of a differencing file as what its parent has
+ * there.  discard, and zero with BLK_MAY_TRIM, give whole blocks of a dynamic or
+ * differencing file back; the space is reused after the next flush.
  *
  * What survives a power cut: everything before the last flush that returned.
  * A finished file changes its BAT through the log, as [MS-VHDX] 2.3 asks; a file
@@ -56,24 +57,37 @@ struct err *vhdx_create_on(struct blk *file, const struct vhdx_create_options *o
 
 #define VHDX_OPEN_WRITE (1u << 0) /* else read-only: the file is not touched at all */
 #define VHDX_OPEN_INCOMPLETE (1u << 1) /* accept a file that carries the incomplete marker */
-/* Only to look into: vhdx_get_info() and vhdx_map() work on any VHDX, incomplete and differencing
- * ones included; reading the content of a differencing file stays ERR_REFUSED. */
+/* Only to look into: vhdx_get_info() and vhdx_map() work on any VHDX, incomplete ones included, and
+ * on differencing ones without their parents; reading the content of these is ERR_REFUSED. */
 #define VHDX_OPEN_INSPECT (1u << 2)
+/* With VHDX_OPEN_WRITE: the parent too is opened for writing, for vhdx_merge(). */
+#define VHDX_OPEN_MERGE (1u << 3)
 
 /*
  * Opens a VHDX.  A log that is not empty is replayed: in memory for reading, in
  * the file for writing ([MS-VHDX] 2.3.3).  Damage that leaves one good copy of a
  * header or region table is a log_warning.  ERR_REFUSED: not a VHDX, damaged,
- * incomplete, differencing (for now), or with required parts unknown to us.
- * The log must live as long as the device.
+ * incomplete, or with required parts unknown to us.  The log must live as long as
+ * the device.
+ *
+ * A differencing file opens its parent read-only, and that its own: all of them
+ * stay open.  ERR_REFUSED: a parent is missing, has changed since (its
+ * DataWriteGuid is not that of the parent locator), is of other sectors, or the
+ * chain has no end.  A parent's end is not its child's: what is behind it reads
+ * as zeros.
  */
 struct err *vhdx_open(const char *path, unsigned flags, const struct log *log, struct blk **ret_blk)
 	ERR_MUST_CHECK;
 
 /* The same on an open device (writable for VHDX_OPEN_WRITE), which belongs to the result if the call
- * succeeds, else still to the caller. */
+ * succeeds, else still to the caller.  Parents are looked for if it is a file (blk_file_open()). */
 struct err *vhdx_open_on(struct blk *file, unsigned flags, const struct log *log, struct blk **ret_blk)
 	ERR_MUST_CHECK;
+
+/* The same for a differencing file with its parent, which belongs to the result as the file does.  Its
+ * DataWriteGuid is checked if it is a VHDX; any other device is taken as it is. */
+struct err *vhdx_open_over(struct blk *file, struct blk *parent, unsigned flags, const struct log *log,
+			   struct blk **ret_blk) ERR_MUST_CHECK;
 
 /*
  * Completes a file: all of it durable, length a multiple of 1 MiB, no log to

@@ -7,9 +7,25 @@
  * commit.c, and in such an order that a BAT entry never gets there before its
  * block.  New space reads as zeros, so that the rest of the block needs no work.
  */
-#include "vhdx/device.h"
+#include "vhdx/writer.h"
+#include "vhdx/child.h"
 
 #define RUN_BLOCKS 4096u
+
+static struct err *find_gaps(struct vhdx *vhdx)
+{
+	return vhdx->space.gaps_known ? NULL : vhdx_space_find_gaps(&vhdx->space, &vhdx->bat, vhdx->file);
+}
+
+struct err *vhdx_take_space(struct vhdx *vhdx, uint32_t bytes, uint64_t *ret_offset)
+{
+	uint64_t count = 1;
+
+	TRY(find_gaps(vhdx));
+	if (bytes != vhdx->metadata.geometry.block_bytes)
+		return vhdx_space_grow(&vhdx->space, vhdx->file, bytes, ret_offset);
+	return vhdx_space_take(&vhdx->space, vhdx->file, bytes, &count, ret_offset);
+}
 
 /* Gives blocks [block, block + *count) a place; *count may become less. */
 static struct err *allocate(struct vhdx *vhdx, uint64_t block, uint64_t *count, uint64_t *ret_offset)
@@ -17,8 +33,7 @@ static struct err *allocate(struct vhdx *vhdx, uint64_t block, uint64_t *count, 
 	const struct vhdx_geometry *geometry = &vhdx->metadata.geometry;
 	uint64_t offset;
 
-	if (!vhdx->space.gaps_known)
-		TRY(vhdx_space_find_gaps(&vhdx->space, &vhdx->bat, vhdx->file));
+	TRY(find_gaps(vhdx));
 	TRY(vhdx_space_take(&vhdx->space, vhdx->file, geometry->block_bytes, count, &offset));
 	for (uint64_t i = 0; i < *count; i++)
 		vhdx_bat_set(&vhdx->bat, block + i, VHDX_BLOCK_FULLY_PRESENT,
@@ -27,9 +42,8 @@ static struct err *allocate(struct vhdx *vhdx, uint64_t block, uint64_t *count, 
 	return NULL;
 }
 
-/* A run of blocks with space for each, at most max_count. */
-static struct err *lookup_or_allocate(struct vhdx *vhdx, uint64_t block, uint64_t max_count,
-				      struct vhdx_run *ret_run)
+struct err *vhdx_lookup_or_allocate(struct vhdx *vhdx, uint64_t block, uint64_t max_count,
+				    struct vhdx_run *ret_run)
 {
 	LOCKED(&vhdx->map_lock);
 
@@ -49,7 +63,7 @@ static struct err *write_runs(struct vhdx *vhdx, const uint8_t *at, uint64_t len
 		uint64_t skip = offset - (first << geometry->block_shift), bytes;
 		struct vhdx_run run;
 
-		TRY(lookup_or_allocate(vhdx, first, count, &run));
+		TRY(vhdx_lookup_or_allocate(vhdx, first, count, &run));
 		bytes = (run.count << geometry->block_shift) - skip;
 		if (bytes > len_bytes)
 			bytes = len_bytes;
@@ -61,15 +75,13 @@ static struct err *write_runs(struct vhdx *vhdx, const uint8_t *at, uint64_t len
 	return NULL;
 }
 
-/* Takes blocks [block, block + count), all with space or all without, out of the file. */
-static struct err *release(struct vhdx *vhdx, uint64_t block, const struct vhdx_run *run, uint64_t count,
-			   enum vhdx_block_state state)
+struct err *vhdx_release_blocks(struct vhdx *vhdx, uint64_t block, const struct vhdx_run *run, uint64_t count,
+				enum vhdx_block_state state)
 {
 	LOCKED(&vhdx->map_lock);
 
 	/* Before anything is given up: a gap made by us must wait until that is durable. */
-	if (!vhdx->space.gaps_known)
-		TRY(vhdx_space_find_gaps(&vhdx->space, &vhdx->bat, vhdx->file));
+	TRY(find_gaps(vhdx));
 	for (uint64_t i = 0; i < count; i++) {
 		if (run->file_offset)
 			TRY(vhdx_space_give(&vhdx->space,
@@ -86,15 +98,8 @@ static bool must_say_zero(enum vhdx_block_state now, enum vhdx_block_state wante
 	return wanted == VHDX_BLOCK_ZERO && (now == VHDX_BLOCK_UNDEFINED || now == VHDX_BLOCK_UNMAPPED);
 }
 
-/* How a range becomes zeros. */
-struct zeroing {
-	enum vhdx_block_state state; /* of whole blocks that are taken out of the file */
-	bool keep_space; /* no block is */
-	unsigned file_flags; /* for zeros written into the file */
-};
-
 /* Makes zeros of the start of a range; *ret_bytes of it are done. */
-static struct err *zero_part(struct vhdx *vhdx, uint64_t len_bytes, uint64_t offset, struct zeroing how,
+static struct err *zero_part(struct vhdx *vhdx, uint64_t len_bytes, uint64_t offset, struct vhdx_zeroing how,
 			     uint64_t *ret_bytes)
 {
 	const struct vhdx_geometry *geometry = &vhdx->metadata.geometry;
@@ -104,6 +109,11 @@ static struct err *zero_part(struct vhdx *vhdx, uint64_t len_bytes, uint64_t off
 	bool is_partial = skip || len_bytes < vhdx_geometry_used_bytes(geometry, first);
 	struct vhdx_run run;
 
+	if (geometry->has_parent) {
+		bytes = geometry->block_bytes - skip;
+		*ret_bytes = bytes < len_bytes ? bytes : len_bytes;
+		return vhdx_child_zero(vhdx, *ret_bytes, offset, how);
+	}
 	if (is_partial)
 		count = 1;
 	else if (offset + len_bytes < geometry->size_bytes)
@@ -114,13 +124,26 @@ static struct err *zero_part(struct vhdx *vhdx, uint64_t len_bytes, uint64_t off
 	if (run.file_offset && (is_partial || how.keep_space))
 		return blk_zero(vhdx->file, *ret_bytes, run.file_offset + skip, how.file_flags);
 	if (run.file_offset || (!is_partial && must_say_zero(run.state, how.state)))
-		return release(vhdx, first, &run, run.count, how.state);
+		return vhdx_release_blocks(vhdx, first, &run, run.count, how.state);
 	return NULL;
 }
 
-static struct err *zero_range(struct vhdx *vhdx, uint64_t len_bytes, uint64_t offset, struct zeroing how)
+/* The bytes that a change may touch: of a differencing file whole sectors, each of which is either its own
+ * or its parent's. */
+static struct vhdx_range range_of(const struct vhdx *vhdx, uint64_t len_bytes, uint64_t offset)
 {
-	struct vhdx_range range = {.start = offset, .end = offset + len_bytes, .exclusive = true};
+	uint64_t unit = vhdx->metadata.geometry.has_parent ? vhdx->metadata.geometry.logical_sector_bytes : 1;
+
+	return (struct vhdx_range){
+		.start = offset / unit * unit,
+		.end = (offset + len_bytes + unit - 1) / unit * unit,
+		.exclusive = true,
+	};
+}
+
+static struct err *zero_range(struct vhdx *vhdx, uint64_t len_bytes, uint64_t offset, struct vhdx_zeroing how)
+{
+	struct vhdx_range range = range_of(vhdx, len_bytes, offset);
 	struct err *err;
 
 	TRY(vhdx_begin_changes(vhdx));
@@ -140,12 +163,13 @@ struct err *vhdx_op_pwrite(struct blk *blk, const void *buf, size_t len_bytes, u
 			   unsigned flags)
 {
 	struct vhdx *vhdx = vhdx_of(blk);
-	struct vhdx_range range = {.start = offset, .end = offset + len_bytes, .exclusive = true};
+	struct vhdx_range range = range_of(vhdx, len_bytes, offset);
 	struct err *err;
 
 	TRY(vhdx_begin_changes(vhdx));
 	vhdx_range_acquire(&vhdx->ranges, &range);
-	err = write_runs(vhdx, buf, len_bytes, offset);
+	err = vhdx->metadata.geometry.has_parent ? vhdx_child_write(vhdx, buf, len_bytes, offset, 0)
+						 : write_runs(vhdx, buf, len_bytes, offset);
 	vhdx_range_release(&vhdx->ranges, &range);
 	if (!err && flags & BLK_FUA)
 		err = vhdx_op_flush(blk);
@@ -156,7 +180,7 @@ struct err *vhdx_op_zero(struct blk *blk, uint64_t len_bytes, uint64_t offset, u
 {
 	struct vhdx *vhdx = vhdx_of(blk);
 	bool may_trim = flags & BLK_MAY_TRIM && !vhdx->metadata.is_fixed;
-	struct zeroing how = {VHDX_BLOCK_ZERO, !may_trim, may_trim ? BLK_MAY_TRIM : 0};
+	struct vhdx_zeroing how = {VHDX_BLOCK_ZERO, !may_trim, may_trim ? BLK_MAY_TRIM : 0};
 
 	TRY(zero_range(vhdx, len_bytes, offset, how));
 	return flags & BLK_FUA ? vhdx_op_flush(blk) : NULL;
@@ -166,7 +190,7 @@ struct err *vhdx_op_discard(struct blk *blk, uint64_t len_bytes, uint64_t offset
 {
 	struct vhdx *vhdx = vhdx_of(blk);
 	bool is_fixed = vhdx->metadata.is_fixed;
-	struct zeroing how = {VHDX_BLOCK_UNMAPPED, is_fixed, is_fixed ? 0 : BLK_MAY_TRIM};
+	struct vhdx_zeroing how = {VHDX_BLOCK_UNMAPPED, is_fixed, is_fixed ? 0 : BLK_MAY_TRIM};
 
 	return zero_range(vhdx, len_bytes, offset, how);
 }

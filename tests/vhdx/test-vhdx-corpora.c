@@ -122,21 +122,14 @@ static const char *find_pair(const struct vhdx_info *info, const char *key)
 	return "";
 }
 
-/* A differencing file is refused, and can be looked into. */
-static void test_differencing(void **state)
+#define DIFFERENCING_SHA256 "a538161f34bc44c12bf9a542ce9218741c62728723ea18d0e4f6ea92e9f32e93"
+
+static void check_child_info(const char *path)
 {
-	char *dir = test_dir_make();
-	CLEANUP_FREE char *path = corpus_file(dir, "vhdx/fat-differential.vhdx.xz");
-	struct vhdx_check_result result;
-	struct vhdx_info info;
-	struct blk *vhdx;
+	CLEANUP_VHDX_INFO struct vhdx_info info = {0};
+	CLEANUP_BLK struct blk *vhdx = NULL;
 	uint8_t byte;
 
-	(void)state;
-	assert_error(vhdx_open(path, 0, NULL, &vhdx), ERR_REFUSED);
-	assert_error(vhdx_open(path, VHDX_OPEN_WRITE, NULL, &vhdx), ERR_REFUSED);
-	assert_no_error(vhdx_check(path, NULL, NULL, &result));
-	assert_int_equal(result.errors + result.warnings, 0);
 	assert_no_error(vhdx_open(path, VHDX_OPEN_INSPECT, NULL, &vhdx));
 	assert_error(blk_pread(vhdx, &byte, 1, 0), ERR_REFUSED);
 	assert_no_error(vhdx_get_info(vhdx, &info));
@@ -145,8 +138,46 @@ static void test_differencing(void **state)
 	assert_int_equal(info.disk.blocks_by_state[VHDX_BLOCK_NOT_PRESENT], 1);
 	assert_string_equal(find_pair(&info, "relative_path"), ".\\fat-parent.vhdx");
 	assert_string_equal(find_pair(&info, "parent_linkage"), "{f88d4d92-6fcc-408d-9bef-9b7c89f15c89}");
-	vhdx_info_deinit(&info);
+}
+
+static void check_child_content(const char *path)
+{
+	CLEANUP_BLK struct blk *vhdx = NULL;
+	CLEANUP_FREE char *sum = NULL;
+
+	assert_no_error(vhdx_open(path, 0, NULL, &vhdx));
+	sum = sha256_of(vhdx, vhdx->size_bytes);
+	assert_string_equal(sum, DIFFERENCING_SHA256);
+}
+
+/* What Windows made over a parent of its own; libvhdi reads the same. */
+static void test_differencing(void **state)
+{
+	char *dir = test_dir_make();
+	CLEANUP_FREE char *path = corpus_file(dir, "vhdx/fat-differential.vhdx.xz");
+	struct vhdx_check_result result;
+	CLEANUP_FREE char *parent = NULL;
+	CLEANUP_FREE char *before = NULL;
+	CLEANUP_FREE char *after = NULL;
+	struct blk *vhdx;
+
+	(void)state;
+	assert_no_error(vhdx_check(path, NULL, NULL, &result));
+	assert_int_equal(result.errors + result.warnings, 0);
+	check_child_info(path);
+	assert_error(vhdx_open(path, 0, NULL, &vhdx), ERR_REFUSED);
+	assert_error(vhdx_open(path, VHDX_OPEN_WRITE, NULL, &vhdx), ERR_REFUSED);
+	parent = corpus_file(dir, "vhdx/fat-parent.vhdx.xz");
+	before = RUN("sha256sum", parent);
+	check_child_content(path);
+	/* Written, as only its parent is not. */
+	assert_no_error(vhdx_open(path, VHDX_OPEN_WRITE, NULL, &vhdx));
+	assert_no_error(blk_pwrite(vhdx, "changed", 7, 3 << 20, 0));
 	assert_no_error(blk_close(vhdx));
+	assert_no_error(vhdx_check(path, NULL, NULL, &result));
+	assert_int_equal(result.errors + result.warnings, 0);
+	after = RUN("sha256sum", parent);
+	assert_string_equal(before, after);
 	test_dir_remove(dir);
 }
 
