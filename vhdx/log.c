@@ -175,9 +175,9 @@ static struct err *find_tail(struct blk *file, const struct vhdx_log_ring *ring,
 }
 
 /* The longest run of entries that starts at `start`; *ret_bytes is its length, 0 if there is none that
- * could be replayed. */
+ * could be replayed.  headless: a run without the entry that its tail names will do. */
 static struct err *read_sequence(struct blk *file, const struct vhdx_log_ring *ring, uint32_t start,
-				 struct vhdx_log_sequence *ret_sequence, uint64_t *ret_bytes)
+				 bool headless, struct vhdx_log_sequence *ret_sequence, uint64_t *ret_bytes)
 {
 	uint64_t bytes = 0, entry_count = 0, before = 0;
 	struct entry last = {0};
@@ -199,10 +199,10 @@ static struct err *read_sequence(struct blk *file, const struct vhdx_log_ring *r
 	if (!entry_count)
 		return NULL;
 	TRY(find_tail(file, ring, start, entry_count, last.tail, &found, &before));
-	if (!found)
+	if (!found && !headless)
 		return NULL;
 	*ret_sequence = (struct vhdx_log_sequence){
-		.tail = last.tail,
+		.tail = found ? last.tail : start,
 		.entry_count = entry_count - before,
 		.first_number = last.number - (entry_count - before - 1),
 		.last_number = last.number,
@@ -213,8 +213,8 @@ static struct err *read_sequence(struct blk *file, const struct vhdx_log_ring *r
 	return NULL;
 }
 
-struct err *vhdx_log_find(struct blk *file, const struct vhdx_log_ring *ring,
-			  struct vhdx_log_sequence *ret_sequence, bool *ret_found)
+static struct err *find_best(struct blk *file, const struct vhdx_log_ring *ring, bool headless,
+			     struct vhdx_log_sequence *ret_sequence, bool *ret_found)
 {
 	struct vhdx_log_sequence best = {0};
 	uint64_t start = 0;
@@ -223,7 +223,7 @@ struct err *vhdx_log_find(struct blk *file, const struct vhdx_log_ring *ring,
 		struct vhdx_log_sequence sequence;
 		uint64_t bytes;
 
-		TRY(read_sequence(file, ring, (uint32_t)start, &sequence, &bytes));
+		TRY(read_sequence(file, ring, (uint32_t)start, headless, &sequence, &bytes));
 		if (bytes && sequence.last_number > best.last_number)
 			best = sequence;
 		/* A run that starts within this one would end where it ends. */
@@ -233,6 +233,18 @@ struct err *vhdx_log_find(struct blk *file, const struct vhdx_log_ring *ring,
 	if (*ret_found)
 		*ret_sequence = best;
 	return NULL;
+}
+
+struct err *vhdx_log_find(struct blk *file, const struct vhdx_log_ring *ring,
+			  struct vhdx_log_sequence *ret_sequence, bool *ret_found)
+{
+	return find_best(file, ring, false, ret_sequence, ret_found);
+}
+
+struct err *vhdx_log_salvage(struct blk *file, const struct vhdx_log_ring *ring,
+			     struct vhdx_log_sequence *ret_sequence, bool *ret_found)
+{
+	return find_best(file, ring, true, ret_sequence, ret_found);
 }
 
 static struct err *walk_data(struct blk *file, const struct vhdx_log_ring *ring, uint32_t sector_start,

@@ -36,6 +36,13 @@ struct vhdx_log_sequence {
 struct err *vhdx_log_find(struct blk *file, const struct vhdx_log_ring *ring,
 			  struct vhdx_log_sequence *ret_sequence, bool *ret_found) ERR_MUST_CHECK;
 
+/*
+ * For a log without a valid sequence: the run of whole entries that ends with the
+ * highest number, though entries that it needs before them are missing.
+ */
+struct err *vhdx_log_salvage(struct blk *file, const struct vhdx_log_ring *ring,
+			     struct vhdx_log_sequence *ret_sequence, bool *ret_found) ERR_MUST_CHECK;
+
 /* What replay writes, in order: len_bytes at file_offset, zeros if data is NULL; offset and length are
  * multiples of VHDX_LOG_SECTOR_BYTES, and never within the log or the headers. */
 typedef struct err *(*vhdx_log_fn)(void *arg, uint64_t file_offset, const uint8_t *data, uint64_t len_bytes);

@@ -255,6 +255,44 @@ static void check_items(const struct vhdx_metadata *metadata, const struct vhdx_
 			     VHDX_METADATA_MAX_USER_ENTRIES);
 }
 
+struct err *vhdx_metadata_take(struct blk *file, const struct vhdx_region *region,
+			       const struct vhdx_item *item, struct vhdx_metadata *ret_metadata,
+			       bool *ret_basic)
+{
+	const struct known_item *known = find_known(item);
+	uint8_t value[SMALL_ITEM_BYTES];
+
+	*ret_basic = known && known->mandatory && known->length_bytes == item->length_bytes;
+	if (!*ret_basic)
+		return NULL;
+	TRY(blk_pread(file, value, item->length_bytes, region->file_offset + item->offset));
+	known->take(ret_metadata, value);
+	return NULL;
+}
+
+static unsigned count_same_bytes(const struct guid *a, const struct guid *b)
+{
+	const uint8_t *x = (const uint8_t *)a, *y = (const uint8_t *)b;
+	unsigned same = 0;
+
+	for (size_t i = 0; i < sizeof *a; i++)
+		same += x[i] == y[i];
+	return same;
+}
+
+bool vhdx_metadata_nearest(struct vhdx_item *item)
+{
+	for (size_t k = 0; k < KNOWN_COUNT; k++) {
+		if (!known_items[k].mandatory || count_same_bytes(&item->guid, &known_items[k].guid) < 12)
+			continue;
+		item->guid = known_items[k].guid;
+		item->flags = known_items[k].flags;
+		item->length_bytes = known_items[k].length_bytes;
+		return true;
+	}
+	return false;
+}
+
 static struct err *take_values(struct blk *file, const struct vhdx_region *region, struct findings *findings,
 			       struct vhdx_metadata *metadata)
 {

@@ -41,6 +41,19 @@ const struct vhdx_item *vhdx_metadata_find(const struct vhdx_metadata *metadata,
 struct err *vhdx_metadata_read(struct blk *file, const struct vhdx_region *region, struct findings *findings,
 			       struct vhdx_metadata *ret_metadata) ERR_MUST_CHECK;
 
+/*
+ * Takes the value of one item that lies within its region into ret_metadata.
+ * ret_basic: it is one that every file has, of the right length; else nothing is
+ * taken.
+ */
+struct err *vhdx_metadata_take(struct blk *file, const struct vhdx_region *region,
+			       const struct vhdx_item *item, struct vhdx_metadata *ret_metadata,
+			       bool *ret_basic) ERR_MUST_CHECK;
+
+/* The item that every file has whose GUID is this, but for 4 of its 16 bytes at most: its GUID, flags and
+ * length go into *item.  False if there is none. */
+bool vhdx_metadata_nearest(struct vhdx_item *item);
+
 /* What a new file's metadata says; geometry is derived already. */
 #define VHDX_METADATA_NEW_BYTES (VHDX_METADATA_TABLE_BYTES + 4096)
 /* Fills the start of a new file's metadata region, VHDX_METADATA_NEW_BYTES of it. */

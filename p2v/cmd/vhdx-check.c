@@ -122,7 +122,9 @@ static struct err *check(struct findings *findings)
 	if (!findings->result.errors)
 		return NULL;
 	return err_advise(err_failed("%s: is damaged: %" PRIu64 " errors", path, findings->result.errors),
-			  "copy it again from where it came, or restore it");
+			  format == IMAGE_VHDX ? "copy it again from where it came; 'p2v vhdx repair "
+						 "--dry-run' tells what can be saved"
+					       : "copy it again from where it came, or restore it");
 }
 
 struct err *vhdx_cmd_check(int argc, char **argv)

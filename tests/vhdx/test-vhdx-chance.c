@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Damage by chance: junk in the structures, files cut off anywhere, devices that
+ * fail.  What is asked for: no crash, no more than an error, nothing lost that was
+ * flushed.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "p2v/base/mem.h"
+#include "tests/vhdx/lib-damage.h"
+#include "vhdx/repair.h"
+
+#define METADATA DAMAGE_METADATA
+#define ITEMS (METADATA + VHDX_METADATA_TABLE_BYTES)
+#define BAT DAMAGE_BAT
+
+/* Reads all of it, in whatever way; errors are fine. */
+static void use_all(struct blk *vhdx)
+{
+	CLEANUP_FREE uint8_t *buf = xmalloc(MIB);
+	struct vhdx_info info;
+	struct err *err;
+
+	for (uint64_t offset = 0; offset < vhdx->size_bytes && offset < 32 * MIB; offset += MIB) {
+		uint64_t left = vhdx->size_bytes - offset;
+
+		err_free(blk_pread(vhdx, buf, left < MIB ? left : MIB, offset));
+	}
+	err = vhdx_get_info(vhdx, &info);
+	if (!err)
+		vhdx_info_deinit(&info);
+	err_free(err);
+}
+
+/* Opens in each way, reads, checks: nothing may crash, and no more than an error may come of it. */
+static void try_all(struct blk *file)
+{
+	static const unsigned ways[] = {0, VHDX_OPEN_INSPECT, VHDX_OPEN_INCOMPLETE,
+					VHDX_OPEN_WRITE | VHDX_OPEN_INCOMPLETE};
+	struct vhdx_check_result result;
+
+	err_free(vhdx_check_on(file, NULL, NULL, &result));
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		bool writes = ways[i] & VHDX_OPEN_WRITE;
+		struct blk *opened = writes ? copy_of(file) : borrowed(file), *vhdx;
+		struct err *err = vhdx_open_on(opened, ways[i], NULL, &vhdx);
+
+		if (err) {
+			assert_non_null(err_message(err));
+			err_free(err);
+			assert_no_error(blk_close(opened));
+			continue;
+		}
+		use_all(vhdx);
+		if (writes) {
+			err_free(blk_pwrite(vhdx, "x", 1, vhdx->size_bytes / 2, 0));
+			err_free(blk_discard(vhdx, vhdx->size_bytes / 2, 0));
+		}
+		err_free(blk_close(vhdx));
+	}
+}
+
+/* A plan that can be made leads to a file without errors, which opens; and it can be taken back. */
+static void try_repair(struct blk *file)
+{
+	CLEANUP_BLK struct blk *repaired = copy_of(file);
+	CLEANUP_BLK struct blk *backup = NULL;
+	CLEANUP_VHDX_REPAIR struct vhdx_repair *plan = NULL;
+	struct err *err = vhdx_repair_plan(file, VHDX_REPAIR_COMPLETE, &plan);
+
+	if (err) {
+		assert_non_null(err_advice(err));
+		assert_error(err, ERR_REFUSED);
+		return;
+	}
+	assert_no_error(blk_mem_create(0, &backup));
+	assert_no_error(vhdx_repair_back_up(plan, backup));
+	assert_no_error(vhdx_repair_apply(plan, repaired));
+	assert_clean(repaired);
+	assert_no_error(blk_close(vhdx_opened(copy_of(repaired), VHDX_OPEN_WRITE)));
+	assert_no_error(vhdx_repair_undo(repaired, backup));
+	assert_int_equal(repaired->size_bytes, file->size_bytes);
+	assert_same_range(repaired, file, file->size_bytes, 0);
+}
+
+static void test_random_damage(void **state)
+{
+	static const struct {
+		uint64_t offset, bytes, structure_bytes;
+	} targets[] = {
+		{0, 520, 0},
+		{VHDX_HEADER_1_OFFSET, 80, VHDX_HEADER_BYTES},
+		{VHDX_HEADER_2_OFFSET, 80, VHDX_HEADER_BYTES},
+		{VHDX_REGION_TABLE_1_OFFSET, 80, VHDX_REGION_TABLE_BYTES},
+		{VHDX_REGION_TABLE_2_OFFSET, 80, VHDX_REGION_TABLE_BYTES},
+		{MIB, 160, 8192},
+		{MIB + 8192, 160, 8192},
+		{METADATA, 192, 0},
+		{ITEMS, 40, 0},
+		{BAT, 160, 0},
+	};
+	struct blk *samples[] = {damage_sample(), damage_dirty_sample()};
+	struct rng rng = {42};
+
+	(void)state;
+	for (unsigned n = 0; n < 160; n++) {
+		CLEANUP_BLK struct blk *file = copy_of(samples[n % 2]);
+		unsigned changes = 1 + (unsigned)rng_below(&rng, 3);
+
+		for (unsigned i = 0; i < changes; i++) {
+			size_t t = rng_below(&rng, COUNT_OF(targets));
+			uint8_t junk[8];
+
+			rng_fill(&rng, junk, sizeof junk);
+			if (rng_below(&rng, 2))
+				memset(junk, rng_below(&rng, 2) ? 0xff : 0, sizeof junk);
+			poke(file, targets[t].offset + rng_below(&rng, targets[t].bytes), junk,
+			     1 + rng_below(&rng, sizeof junk));
+			if (targets[t].structure_bytes)
+				fix_checksum(file, targets[t].offset, targets[t].structure_bytes);
+		}
+		try_all(file);
+		try_repair(file);
+	}
+	assert_no_error(blk_close(samples[0]));
+	assert_no_error(blk_close(samples[1]));
+}
+
+/* Cut off anywhere, a file is refused, or holds what it held. */
+static void test_truncation(void **state)
+{
+	CLEANUP_BLK struct blk *good = damage_sample();
+	CLEANUP_BLK struct blk *reference = vhdx_opened(copy_of(good), 0);
+	uint64_t refused = 0;
+
+	(void)state;
+	for (uint64_t mib = 0; mib <= good->size_bytes / MIB; mib++) {
+		for (uint64_t less = 0; less < 2; less++) {
+			struct blk *file = borrowed(good), *vhdx;
+			struct vhdx_check_result result;
+			struct err *err;
+
+			/* As far as anyone can see, it ends there. */
+			file->size_bytes = mib * MIB - (mib ? less * 100 : 0);
+			assert_no_error(vhdx_check_on(file, NULL, NULL, &result));
+			err = vhdx_open_on(file, 0, NULL, &vhdx);
+			if (!err) {
+				assert_same_range(vhdx, reference, DAMAGE_DISK_BYTES, 0);
+				assert_int_equal(result.errors, 0);
+				assert_no_error(blk_close(vhdx));
+				continue;
+			}
+			refused++;
+			assert_true(result.errors > 0);
+			assert_error(err, ERR_REFUSED);
+			assert_no_error(blk_close(file));
+		}
+	}
+	/* All lengths but the full one: the last block is in use. */
+	assert_int_equal(refused, 2 * good->size_bytes / MIB + 1);
+}
+
+/* A device that fails at its nth request of a kind: errors come through, and what was flushed before stays.
+ */
+static void fail_at(struct blk *good, struct blk *reference, enum blk_op op, unsigned nth)
+{
+	const struct blk_fault fault = {
+		.op = op, .start = 0, .end = UINT64_MAX, .nth = nth, .times = 1, .errnum = EIO};
+	struct blk *inner = copy_of(good), *faulty, *vhdx, *left;
+	unsigned failed = 0;
+	uint8_t data[3000];
+	struct err *err;
+
+	memset(data, 0xee, sizeof data);
+	assert_no_error(blk_fault_create(inner, &fault, 1, &faulty));
+	err = vhdx_open_on(faulty, VHDX_OPEN_WRITE, NULL, &vhdx);
+	if (err) {
+		assert_error(err, ERR_FAILED);
+		assert_no_error(blk_close(faulty));
+		return;
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		err = blk_pwrite(vhdx, data, sizeof data, (2 * i + 1) * MIB + 5, 0);
+		failed += err != NULL;
+		err_free(err);
+		err = blk_flush(vhdx);
+		failed += err != NULL;
+		err_free(err);
+	}
+	left = copy_of(inner);
+	err_free(blk_close(vhdx));
+	/* Whatever failed, the file is sound, and the blocks that nobody wrote to are as they were. */
+	assert_no_errors_in(left);
+	vhdx = vhdx_opened(left, VHDX_OPEN_WRITE);
+	for (uint64_t offset = 0; offset < DAMAGE_DISK_BYTES; offset += 2 * MIB)
+		assert_same_range(vhdx, reference, MIB, offset);
+	assert_no_error(blk_pread(vhdx, data, 1, MIB + 5));
+	assert_true(failed || data[0] == 0xee);
+	assert_no_error(blk_close(vhdx));
+}
+
+static void test_failing_device(void **state)
+{
+	CLEANUP_BLK struct blk *good = damage_sample();
+	CLEANUP_BLK struct blk *reference = vhdx_opened(copy_of(good), 0);
+
+	(void)state;
+	for (unsigned nth = 1; nth <= 16; nth++) {
+		fail_at(good, reference, BLK_OP_READ, nth);
+		fail_at(good, reference, BLK_OP_WRITE, nth);
+		fail_at(good, reference, BLK_OP_FLUSH, nth);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_damage),
+		cmocka_unit_test(test_truncation),
+		cmocka_unit_test(test_failing_device),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
