@@ -132,6 +132,14 @@ struct machine_disk *machine_add_disk(struct machine *machine)
 	return ADD_ONE(machine->disks, machine->disk_count);
 }
 
+void machine_put_disk_first(struct machine *machine, size_t index)
+{
+	struct machine_disk first = machine->disks[index];
+
+	memmove(machine->disks + 1, machine->disks, index * sizeof first);
+	machine->disks[0] = first;
+}
+
 struct machine_nic *machine_add_nic(struct machine *machine)
 {
 	return ADD_ONE(machine->nics, machine->nic_count);

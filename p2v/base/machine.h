@@ -83,6 +83,8 @@ struct machine {
 
 void machine_deinit(struct machine *machine);
 struct machine_disk *machine_add_disk(struct machine *machine);
+/* The disk at that index becomes the first; the others keep their order. */
+void machine_put_disk_first(struct machine *machine, size_t index);
 struct machine_nic *machine_add_nic(struct machine *machine);
 struct machine_partition *machine_disk_add_partition(struct machine_disk *disk);
 

@@ -90,14 +90,11 @@ static struct err *change_format(struct conversion *c, const char *from, const c
 	return NULL;
 }
 
-static struct err *name_disk(struct conversion *c, size_t index, size_t number)
+static struct err *name_disk(struct conversion *c, size_t index)
 {
-	struct machine_disk *disk = &c->session.machine.disks[index];
-	CLEANUP_FREE char *path = NULL;
+	const struct machine_disk *disk = &c->session.machine.disks[index];
+	CLEANUP_FREE char *path = scratch_file(c->work, disk->file);
 
-	disk->file =
-		xasprintf("%s-disk%zu.%s", c->options->name, number, output_format_name(c->options->format));
-	path = scratch_file(c->work, disk->file);
 	if (c->options->format != OUTPUT_VHDX)
 		return err_wrap(change_format(c, c->session.disks[index].file, path), "%s", disk->file);
 	if (rename(c->session.disks[index].file, path))
@@ -108,21 +105,14 @@ static struct err *name_disk(struct conversion *c, size_t index, size_t number)
 /* Names the files, and moves the boot disk to the front of the machine's disks. */
 static struct err *name_disks(struct conversion *c)
 {
-	struct machine *machine = &c->session.machine;
-	size_t boot = c->session.boot_disk, number = 1;
-	struct machine_disk boot_disk;
-
-	TRY(name_disk(c, boot, number++));
 	for (size_t i = 0; i < c->session.disk_count; i++)
-		if (i != boot)
-			TRY(name_disk(c, i, number++));
-	boot_disk = machine->disks[boot];
-	memmove(machine->disks + 1, machine->disks, boot * sizeof boot_disk);
-	machine->disks[0] = boot_disk;
+		TRY(name_disk(c, i));
+	machine_put_disk_first(&c->session.machine, c->session.boot_disk);
 	return NULL;
 }
 
-static struct err *write_description(struct conversion *c, enum target target, const char *image_dir)
+struct err *convert_derive_vm(const struct conversion *c, const struct machine *machine, enum target target,
+			      const char *image_dir, struct vm *ret_vm)
 {
 	struct vm_options options = {
 		.drivers = c->drivers.kernel_count ? &c->drivers.kernels[0].drivers : NULL,
@@ -130,9 +120,15 @@ static struct err *write_description(struct conversion *c, enum target target, c
 		.image_format = output_format_name(c->options->format),
 		.image_dir = image_dir,
 	};
+
+	return vm_derive(machine, target, &options, ret_vm);
+}
+
+static struct err *write_description(struct conversion *c, enum target target, const char *image_dir)
+{
 	CLEANUP_VM struct vm vm = {0};
 
-	TRY(vm_derive(&c->session.machine, target, &options, &vm));
+	TRY(convert_derive_vm(c, &c->session.machine, target, image_dir, &vm));
 	return handover_write(&vm, scratch_path(c->work), &c->descriptions);
 }
 

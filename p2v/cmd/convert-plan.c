@@ -7,7 +7,7 @@
 #include "p2v/base/crc32c.h"
 #include "p2v/base/mem.h"
 #include "p2v/cmd/convert.h"
-#include "p2v/handover/vm.h"
+#include "p2v/handover/handover.h"
 
 /* A MAC address that is the same in every run on the same system: locally administered, QEMU's prefix. */
 static char *make_up_mac(const struct inspection *inspection, const char *nic_name)
@@ -63,6 +63,36 @@ static struct err *complete_machine(struct conversion *c)
 			continue;
 		machine->nics[i].mac = make_up_mac(&c->session.inspection, machine->nics[i].name);
 		machine->nics[i].mac_is_made_up = 1;
+	}
+	return NULL;
+}
+
+/* The boot disk is the first, as some firmware boots from nothing else; the others follow as they were named.
+ */
+static void name_images(struct conversion *c)
+{
+	size_t number = 2;
+
+	for (size_t i = 0; i < c->session.disk_count; i++)
+		c->session.machine.disks[i].file =
+			xasprintf("%s-disk%zu.%s", c->options->name, i == c->session.boot_disk ? 1 : number++,
+				  output_format_name(c->options->format));
+}
+
+/* A machine that a target cannot have is refused before anything is copied. */
+static struct err *check_targets(const struct conversion *c)
+{
+	struct machine machine = c->session.machine;
+	CLEANUP_FREE struct machine_disk *disks = xcalloc(machine.disk_count, sizeof *disks);
+
+	memcpy(disks, machine.disks, machine.disk_count * sizeof *disks);
+	machine.disks = disks;
+	machine_put_disk_first(&machine, c->session.boot_disk);
+	for (unsigned target = 1; target <= TARGET_XEN; target <<= 1) {
+		CLEANUP_VM struct vm vm = {0};
+
+		if (c->options->targets & target && handover_find(target))
+			TRY(convert_derive_vm(c, &machine, target, NULL, &vm));
 	}
 	return NULL;
 }
@@ -141,9 +171,11 @@ struct err *convert_make_plan(struct conversion *c)
 	};
 
 	TRY(complete_machine(c));
+	name_images(c);
 	TRY(find_signed_loader(c));
 	overrides.plan = c->plan = plan_create(c->session.guest);
 	TRY(boot_fix_plan(&fix, c->plan));
 	TRY(inject_plan(&inject, c->plan, &c->drivers));
+	TRY(check_targets(c));
 	return plan_to_json(c->plan, &c->changes);
 }

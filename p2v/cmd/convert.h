@@ -11,6 +11,7 @@
 #include "p2v/base/scratch.h"
 #include "p2v/cmd/session.h"
 #include "p2v/guest/plan.h"
+#include "p2v/handover/vm.h"
 
 enum output_format { OUTPUT_VHDX, OUTPUT_QCOW2, OUTPUT_RAW, OUTPUT_VMDK };
 
@@ -56,7 +57,11 @@ struct conversion {
 	struct convert_times times;
 };
 
-/* Completes the session's machine, and plans every change of its system. */
+/* The virtual machine on that target, as it will be described; image_dir may be NULL. */
+struct err *convert_derive_vm(const struct conversion *conversion, const struct machine *machine,
+			      enum target target, const char *image_dir, struct vm *ret_vm) ERR_MUST_CHECK;
+
+/* Completes the session's machine, names the images, and plans every change of its system. */
 struct err *convert_make_plan(struct conversion *conversion) ERR_MUST_CHECK;
 
 /* Finished images under their final names and in the chosen format, machine.json, VM definitions and

@@ -8,12 +8,12 @@
 #include "vhdx/vhdx.h"
 
 /* The VHDX beside which the source is read; as large as the source, rounded up to whole sectors. */
-static struct err *create_overlay(const struct blk *source, const char *path, const struct log *log)
+static struct err *create_overlay(const struct source *source, const char *path, const struct log *log)
 {
-	uint32_t sector_bytes = source->logical_sector_bytes;
+	uint64_t mask = source->sector_bytes - 1;
 	struct vhdx_create_options options = {
-		.size_bytes = (source->size_bytes + sector_bytes - 1) & ~(uint64_t)(sector_bytes - 1),
-		.logical_sector_bytes = sector_bytes,
+		.size_bytes = (source->blk->size_bytes + mask) & ~mask,
+		.logical_sector_bytes = source->sector_bytes,
 	};
 	struct blk *blk = NULL;
 
@@ -44,7 +44,7 @@ static struct err *open_on_overlay(struct session_disk *disk, size_t index, cons
 
 	disk->file = xasprintf("%s/disk%zu.vhdx", work_dir, index + 1);
 	options.file = disk->file;
-	TRY(create_overlay(disk->source.blk, disk->file, log));
+	TRY(create_overlay(&disk->source, disk->file, log));
 	return serve_vhdx(&options, &disk->server);
 }
 
@@ -143,21 +143,24 @@ static void describe_system(struct session *session)
 struct err *session_inspect(struct session *session)
 {
 	CLEANUP_FREE const char **sockets = xcalloc(session->disk_count + 1, sizeof *sockets);
+	CLEANUP_FREE uint32_t *sector_bytes = xcalloc(session->disk_count, sizeof *sector_bytes);
 	struct appliance_options options = {
 		.nbd_sockets = sockets,
+		.sector_bytes = sector_bytes,
 		.scratch_dir = scratch_path(session->run),
 		.log = session->log,
 	};
 
-	for (size_t i = 0; i < session->disk_count; i++)
+	for (size_t i = 0; i < session->disk_count; i++) {
 		sockets[i] = server_socket(session->disks[i].server);
+		sector_bytes[i] = session->disks[i].source.sector_bytes;
+	}
 	TRY(appliance_start(&options, &session->appliance));
 	TRY(appliance_describe_disks(session->appliance, &session->machine));
 	describe_sources(session);
 	TRY(appliance_open_guest(session->appliance, &session->guest, &session->inspection));
 	describe_system(session);
-	if (session->inspection.volume_count && session->inspection.volumes[0].disk >= 0)
-		session->boot_disk = session->inspection.volumes[0].disk;
+	session->boot_disk = appliance_boot_disk(session->appliance);
 	return NULL;
 }
 

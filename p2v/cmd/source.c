@@ -3,12 +3,47 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "p2v/base/mem.h"
 
 static bool is_foreign(enum image_format format)
 {
 	return format != IMAGE_RAW && format != IMAGE_VHD && format != IMAGE_VHDX;
+}
+
+/* UEFI 2.10, 5.3.2: the header of a GPT is in the second sector, whatever its size. */
+static struct err *has_gpt(struct blk *blk, uint32_t sector_bytes, bool *ret_has)
+{
+	char signature[8];
+
+	*ret_has = false;
+	if (blk->size_bytes < 2ull * sector_bytes)
+		return NULL;
+	TRY(blk_pread(blk, signature, sizeof signature, sector_bytes));
+	*ret_has = !memcmp(signature, "EFI PART", sizeof signature);
+	return NULL;
+}
+
+/*
+ * Most kinds of image do not tell the sectors' size, and some adapters for disks hide it; a partition table
+ * made for sectors of 4096 bytes shows it.
+ */
+static struct err *find_sector_bytes(struct source *source, const struct log *log)
+{
+	bool small = true, large = false;
+
+	source->sector_bytes = source->blk->logical_sector_bytes;
+	if (source->sector_bytes != 512)
+		return NULL;
+	TRY(has_gpt(source->blk, 512, &small));
+	if (!small)
+		TRY(has_gpt(source->blk, 4096, &large));
+	if (large) {
+		log_info(log, "%s: its partition table is for sectors of 4096 bytes", source->path);
+		source->sector_bytes = 4096;
+	}
+	return NULL;
 }
 
 static struct err *open_path(const char *path, const char *scratch_dir, const struct log *log,
@@ -29,7 +64,7 @@ static struct err *open_path(const char *path, const char *scratch_dir, const st
 	TRY(image_open(source->uri, log, NULL, &source->blk));
 	if (!source->blk->size_bytes)
 		return err_advise(err_refused("%s: is empty", path), "name the image of a whole disk");
-	return NULL;
+	return find_sector_bytes(source, log);
 }
 
 struct err *source_open(const char *path, const char *scratch_dir, const struct log *log,

@@ -15,6 +15,7 @@ struct source {
 	char *uri; /* what the nbdkit plugin opens: the path, or the NBD URI of qemu-nbd */
 	enum image_format format;
 	struct blk *blk;
+	uint32_t sector_bytes; /* logical, of the disk that it is an image of */
 	struct server *foreign; /* qemu-nbd, where it was needed */
 	struct extents data; /* what may hold anything but zeros, once source_find_data() ran */
 };

@@ -3,10 +3,11 @@
  * Which volume a name in the guest's configuration meant.
  *
  * Tags and LVM names say it themselves.  A kernel name ("sdb1") says only the
- * partition; which of our disks was "sdb" is found by elimination: it must have
- * all the partitions that fstab names on it, with the content that fstab says,
- * the root file system where fstab mounts it, and no two kernel names are the
- * same disk.  What stays ambiguous is not certain, and is not answered.
+ * partition; which of our disks was "sdb" is found by elimination.  The root
+ * file system was found, so the name that fstab has for it is certain.  Any other
+ * disk must have all the partitions that fstab names on it, with the content that
+ * fstab says, and no two kernel names are the same disk.  What stays ambiguous is
+ * not certain, and is not answered.
  */
 #include <string.h>
 
@@ -152,6 +153,7 @@ const struct guest_volume *inspect_find_volume(const struct inspection *inspecti
 struct candidate {
 	char *name;
 	bool is_kernel_name;
+	bool is_certain; /* the root's: what else fstab has on it may be long gone */
 	bool *may_be; /* one a disk */
 };
 
@@ -220,12 +222,16 @@ static void restrict_to(struct candidates *candidates, const struct inspection *
 	if (name->kind != DEVNAME_KERNEL && name->kind != DEVNAME_HARDWARE)
 		return;
 	item = find_candidate(candidates, name);
+	if (item->is_certain)
+		return;
 	for (int disk = 0; disk < candidates->disk_count; disk++) {
 		const struct guest_volume *volume = find_partition(inspection, disk, name->partition);
 
 		if (!volume || !content_fits(volume->content, type) ||
 		    (is_root && volume != &inspection->volumes[0]))
 			item->may_be[disk] = false;
+		else if (is_root)
+			item->is_certain = true;
 	}
 }
 
@@ -317,6 +323,21 @@ static void record_mount_points(struct inspection *inspection, const struct fsta
 	}
 }
 
+/* By the entries for the root, or by all others. */
+static void restrict_by_fstab(struct candidates *candidates, const struct inspection *inspection,
+			      const struct fstab *fstab, bool for_root)
+{
+	for (size_t i = 0; i < fstab_count(fstab); i++) {
+		const struct fstab_entry *entry = fstab_entry(fstab, i);
+		CLEANUP_DEVNAME struct devname name;
+
+		if ((strcmp(entry->file, "/") == 0) != for_root)
+			continue;
+		devname_parse(entry->spec, &name);
+		restrict_to(candidates, inspection, &name, entry->type, for_root);
+	}
+}
+
 struct err *inspect_disk_names(const struct inspect_context *context)
 {
 	struct inspection *inspection = context->inspection;
@@ -327,13 +348,8 @@ struct err *inspect_disk_names(const struct inspect_context *context)
 
 	TRY(guest_read(context->guest, "/etc/fstab", &text, &bytes));
 	fstab = fstab_parse(text);
-	for (size_t i = 0; i < fstab_count(fstab); i++) {
-		const struct fstab_entry *entry = fstab_entry(fstab, i);
-		CLEANUP_DEVNAME struct devname name;
-
-		devname_parse(entry->spec, &name);
-		restrict_to(&candidates, inspection, &name, entry->type, strcmp(entry->file, "/") == 0);
-	}
+	restrict_by_fstab(&candidates, inspection, fstab, true);
+	restrict_by_fstab(&candidates, inspection, fstab, false);
 	TRY(restrict_by_boot_config(context, &candidates));
 	eliminate(&candidates);
 	record_names(inspection, &candidates);

@@ -244,6 +244,10 @@ static enum vm_nic_model choose_kvm_nic(struct vm *vm, const struct vm_options *
 	return kvm_nics[0];
 }
 
+/* p2v cannot yet make a machine boot by UEFI that does not already. */
+#define UEFI_ADVICE \
+	"choose another target with --to, kvm for example; on Hyper-V only a machine that boots by UEFI can"
+
 /* The boot disk first; its BIOS sees IDE disks alone, so those places are filled before SCSI's. */
 static struct err *place_hyperv_bios(struct vm *vm)
 {
@@ -256,13 +260,13 @@ static struct err *place_hyperv_bios(struct vm *vm)
 				    "Hyper-V, which boots from at most %llu GiB",
 				    boot->file, (unsigned long long)(boot->size_bytes / GIB),
 				    (unsigned long long)(HYPERV_BIOS_DISK_MAX_BYTES / GIB)),
-			"convert it to UEFI with --firmware uefi");
+			UEFI_ADVICE);
 	if (boot->logical_sector_bytes > 512)
 		return err_advise(
 			err_refused("%s: a BIOS machine on Hyper-V cannot boot from a disk of %u-byte "
 				    "sectors",
 				    boot->file, boot->logical_sector_bytes),
-			"convert it to UEFI with --firmware uefi");
+			UEFI_ADVICE);
 	for (size_t i = 0; i < vm->disk_count; i++) {
 		struct vm_disk *disk = &vm->disks[i];
 		bool fits_ide = disk->size_bytes <= HYPERV_BIOS_DISK_MAX_BYTES &&

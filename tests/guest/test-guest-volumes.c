@@ -212,6 +212,28 @@ static void finds_volumes_of_two_disks(void **state)
 	    "", volumes, answers);
 }
 
+/* A line for a partition that is long gone, before or after the root's. */
+static void root_is_certain(void **state)
+{
+	static const struct volume_spec volumes[] = {
+		{"/dev/sda1", 0, 1, "ext4", "root"},
+		{"/dev/sdb1", 1, 1, "ext4", "srv"},
+		{NULL},
+	};
+	static const struct question answers[] = {
+		{"/dev/sda1", "/dev/sda1"},
+		{"/dev/sda2", NULL},
+		{"/dev/sdb1", "/dev/sdb1"},
+		{NULL},
+	};
+
+	(void)state;
+	ask("/dev/sda2 none swap sw 0 0\n/dev/sda1 / ext4 x 0 1\n/dev/sdb1 /srv ext4 x 0 2\n", "", volumes,
+	    answers);
+	ask("/dev/sda1 / ext4 x 0 1\n/dev/sda2 none swap sw 0 0\n/dev/sdb1 /srv ext4 x 0 2\n", "", volumes,
+	    answers);
+}
+
 static void does_not_guess(void **state)
 {
 	static const struct volume_spec volumes[] = {
@@ -282,6 +304,7 @@ int main(void)
 		cmocka_unit_test(tells_fragile_names),
 		cmocka_unit_test(finds_volumes_of_one_disk),
 		cmocka_unit_test(finds_volumes_of_two_disks),
+		cmocka_unit_test(root_is_certain),
 		cmocka_unit_test(does_not_guess),
 		cmocka_unit_test(finds_logical_volumes_and_arrays),
 		cmocka_unit_test(records_mount_points),
