@@ -14,6 +14,7 @@
 #include "p2v/base/strv.h"
 #include "p2v/guest/appliance-impl.h"
 #include "p2v/guest/appliance-kernel.h"
+#include "p2v/guest/hypervisor.h"
 #include "p2v/guest/kvm.h"
 #include "p2v/guest/launch-watch.h"
 
@@ -105,6 +106,21 @@ static struct err *set_emulated(struct appliance *appliance)
 	return NULL;
 }
 
+/* Else libguestfs's own watch ends the hypervisor some seconds after us. */
+static void bind_hypervisor(struct appliance *appliance)
+{
+	CLEANUP_FREE char *hypervisor = guestfs_get_hv(appliance->g);
+	CLEANUP_FREE char *script = NULL;
+	CLEANUP_ERR struct err *err = NULL;
+
+	if (hypervisor)
+		err = hypervisor_bind(hypervisor, appliance->scratch_dir, &script);
+	if (err)
+		log_debug(appliance->log, "the hypervisor would outlive us: %s", err_message(err));
+	if (script && guestfs_set_hv(appliance->g, script))
+		log_debug(appliance->log, "%s: %s", script, guestfs_last_error(appliance->g));
+}
+
 /* A handle with everything set but the disks. */
 static struct err *create_handle(struct appliance *appliance, const struct attempt *attempt)
 {
@@ -122,6 +138,7 @@ static struct err *create_handle(struct appliance *appliance, const struct attem
 	    guestfs_set_pgroup(g, 1) || guestfs_set_network(g, 0) || guestfs_set_autosync(g, 1) ||
 	    guestfs_set_memsize(g, MEMORY_MIB) || guestfs_set_smp(g, 1))
 		return appliance_error(appliance, "libguestfs");
+	bind_hypervisor(appliance);
 	return strcmp(attempt->accelerator, "tcg") == 0 ? set_emulated(appliance) : NULL;
 }
 

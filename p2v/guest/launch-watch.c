@@ -25,7 +25,6 @@
 struct process {
 	pid_t pid;
 	pid_t parent;
-	pid_t group;
 	bool is_ours; /* a descendant of this process that is not older than the watch */
 };
 
@@ -45,7 +44,6 @@ struct launch_watch {
 	bool stop; /* under lock */
 	bool timed_out; /* the thread's, read after it ended */
 	bool knows_socket;
-	bool knows_group;
 };
 
 DEFINE_CLEANUP(closedir, DIR *, closedir)
@@ -55,7 +53,7 @@ static void process_list_deinit(struct process_list *list)
 	free(list->items);
 }
 
-/* proc(5): "pid (name) state parent group …"; the name may hold anything, ')' too. */
+/* proc(5): "pid (name) state parent …"; the name may hold anything, ')' too. */
 static bool read_process(const char *pid, struct process *ret_process)
 {
 	CLEANUP_FREE char *path = xasprintf("/proc/%s/stat", pid);
@@ -67,7 +65,7 @@ static bool read_process(const char *pid, struct process *ret_process)
 		return false;
 	end = strrchr(line, ')');
 	*ret_process = (struct process){.pid = (pid_t)atoi(pid)};
-	return end && sscanf(end + 1, " %*c %d %d", &ret_process->parent, &ret_process->group) == 2;
+	return end && sscanf(end + 1, " %*c %d", &ret_process->parent) == 1;
 }
 
 static void list_processes(struct process_list *ret_list)
@@ -116,19 +114,6 @@ static void mark_ours(const struct launch_watch *watch, struct process_list *lis
 	}
 }
 
-/* libguestfs gives the hypervisor a process group of its own (guestfs_set_pgroup()). */
-static void find_group(struct launch_watch *watch, const struct process_list *list)
-{
-	for (size_t i = 0; i < list->count && !watch->knows_group; i++) {
-		const struct process *process = &list->items[i];
-
-		if (!process->is_ours || process->group != process->pid)
-			continue;
-		guardian_watch_group(watch->guardian, process->pid);
-		watch->knows_group = true;
-	}
-}
-
 /* The socket that libguestfs listens on, by our own descriptors. */
 static void find_socket(struct launch_watch *watch)
 {
@@ -155,12 +140,11 @@ static void look(struct launch_watch *watch)
 	if (!watch->knows_socket)
 		find_socket(watch);
 	watch->timed_out = watch->timed_out || run_now_ns() >= watch->deadline_ns;
-	if (!watch->timed_out && (watch->knows_group || !watch->knows_socket))
+	if (!watch->timed_out)
 		return;
 	list_processes(&list);
 	mark_ours(watch, &list);
-	find_group(watch, &list);
-	for (size_t i = 0; i < list.count && watch->timed_out; i++) {
+	for (size_t i = 0; i < list.count; i++) {
 		if (list.items[i].is_ours)
 			kill(list.items[i].pid, SIGKILL);
 	}
