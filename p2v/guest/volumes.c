@@ -329,7 +329,7 @@ static void restrict_by_fstab(struct candidates *candidates, const struct inspec
 {
 	for (size_t i = 0; i < fstab_count(fstab); i++) {
 		const struct fstab_entry *entry = fstab_entry(fstab, i);
-		CLEANUP_DEVNAME struct devname name;
+		CLEANUP_DEVNAME struct devname name = {0};
 
 		if ((strcmp(entry->file, "/") == 0) != for_root)
 			continue;
