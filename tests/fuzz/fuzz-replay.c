@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	FUZZ_ASSERT(before, "it can be opened for writing, but not for reading");
 	fuzz_compare_samples(before, replayed);
-	FUZZ_ASSERT(fuzz_succeeds(blk_close(take_ptr(replayed))), "closing fails");
+	fuzz_must(blk_close(take_ptr(replayed)), "closing fails");
 	after = opened(file, 0);
 	FUZZ_ASSERT(after, "replayed, it does not open any more");
 	fuzz_compare_samples(before, after);

@@ -8,6 +8,9 @@
 /* Takes an error: it must be one line that says something.  True if there was none. */
 bool fuzz_succeeds(struct err *err);
 
+/* There must be no error: else a crash that names it after `what`. */
+void fuzz_must(struct err *err, const char *what);
+
 /* Walks the extents, which must cover the disk without gaps, and reads at both ends of each; what is said
  * to be zeros must be. */
 void fuzz_read_samples(struct blk *blk);
