@@ -226,7 +226,7 @@ $(TEST_NAMES): $(if $(wildcard $(PLUGIN_SRC)),$(PLUGIN))
 
 .PHONY: check
 check: deps
-	@$(MAKE) --no-print-directory check-fast check-format check-layers check-size lint
+	@P2V_POWER_CUTS=$${P2V_POWER_CUTS:-4000} $(MAKE) --no-print-directory check-fast check-format check-layers check-size lint
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(slow_tests) $(check_scripts)
 	@$(MAKE) --no-print-directory fuzz
 
@@ -236,6 +236,7 @@ check-fast: all $(fast_tests) $(FUZZ_PLAIN)
 
 .PHONY: check-all
 check-all: check
+	@$(PROVE_ENV) P2V_POWER_CUTS=20000 tests/lib/run-tests $(O) $(O)/tests/vhdx/test-vhdx-power-cut
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(long_scripts)
 
 .PHONY: check-format

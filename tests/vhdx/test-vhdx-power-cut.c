@@ -1,230 +1,105 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Power cuts while a VHDX is made, changed and finished: what was flushed is
- * there afterwards, each sector written since holds its old content or a newer
- * one, the file has no error, and one that is not finished says so.
+ * Power cuts at any moment in the life of a VHDX: lib-cut-worlds.h says what each
+ * state must stand.  $P2V_POWER_CUTS different states are tried (default 1000);
+ * the same with flushes that get lost at one place must fail.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
-#include "p2v/base/mem.h"
-#include "tests/vhdx/lib-power-cut.h"
+#include "tests/vhdx/lib-cut-worlds.h"
 #include "tests/vhdx/lib-vhdx.h"
 
-#define SECTOR 512u
-#define DISK_BYTES (3 * MIB + 1536)
-#define SECTORS (DISK_BYTES / SECTOR)
-#define REQUESTS 180u
-
-/*
- * Each request has a number; the sectors that it writes hold that number all
- * over, or zeros.  A sector may hold the content of any request that touched it
- * since its last flushed one, that one included.
- */
-struct world {
-	uint32_t flushed[SECTORS]; /* number that was there at the last flush; 0: zeros */
-	uint32_t (*later)[REQUESTS + 1]; /* numbers since, for sectors touched since */
-	uint8_t later_count[SECTORS];
-	bool created; /* vhdx_create_on() has returned */
-	bool finishing, finished; /* vhdx_finish() was called, has returned */
-	unsigned cuts, complete_after_cut;
-	struct rng rng;
+static const struct cut_world_kind kinds[] = {
+	{"mixed", {.size_bytes = 3 * MIB + 1536, .block_bytes = MIB}, MIB, MIB, 90, 6, 1},
+	{"fixed",
+	 {.size_bytes = 3 * MIB + 1536, .block_bytes = MIB, .flags = VHDX_FIXED},
+	 MIB,
+	 MIB,
+	 60,
+	 6,
+	 1},
+	{"4 KiB sectors", {.size_bytes = 4 * MIB, .logical_sector_bytes = 4096}, 2 * MIB, 2 * MIB, 60, 8, 1},
+	/* Each window has a page of the BAT of its own: entries of many pages, and after a few flushes the
+	 * log has wrapped. */
+	{"many pages", {.size_bytes = 40 * GIB, .block_bytes = MIB}, 16384, 512 * MIB, 300, 60, 1},
+	/* More than 128 flushes that change the BAT: the log wraps in small steps. */
+	{"wrapped log", {.size_bytes = 8 * MIB, .block_bytes = MIB}, 16384, MIB, 700, 3, 1},
+	{"threads", {.size_bytes = 12 * MIB, .block_bytes = MIB}, 65536, MIB, 240, 8, 3},
 };
 
-static void touch(struct world *w, uint64_t first, uint64_t count, uint32_t content)
+static size_t wanted_states(void)
 {
-	for (uint64_t i = first; i < first + count; i++)
-		w->later[i][w->later_count[i]++] = content;
+	const char *text = getenv("P2V_POWER_CUTS");
+	unsigned long wanted = text ? strtoul(text, NULL, 10) : 1000;
+
+	assert_true(wanted > 0);
+	return wanted;
 }
 
-static void all_is_flushed(struct world *w)
+static void test_power_cuts(void **state)
 {
-	for (uint64_t i = 0; i < SECTORS; i++) {
-		if (w->later_count[i])
-			w->flushed[i] = w->later[i][w->later_count[i] - 1];
-		w->later_count[i] = 0;
-	}
-}
+	CLEANUP_CUT_TALLY struct cut_tally tally = {0};
+	size_t wanted = wanted_states(), each = wanted / COUNT_OF(kinds) / 2 + 1, distinct = 0;
 
-static bool holds(const uint8_t *sector, uint32_t content)
-{
-	return !memcmp(sector, &content, sizeof content) &&
-	       !memcmp(sector, sector + sizeof content, SECTOR - sizeof content);
-}
+	(void)state;
+	if (each > 400)
+		each = 400;
+	for (uint64_t seed = 1; distinct < wanted; seed++) {
+		for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+			struct cut_world *world = cut_world_live(&kinds[i], seed, NULL);
 
-static void check_content(const struct world *w, struct blk *vhdx)
-{
-	CLEANUP_FREE uint8_t *content = xmalloc(DISK_BYTES);
-
-	assert_no_error(blk_pread(vhdx, content, DISK_BYTES, 0));
-	for (uint64_t i = 0; i < SECTORS; i++) {
-		const uint8_t *sector = content + i * SECTOR;
-		bool fine = holds(sector, w->flushed[i]);
-
-		for (unsigned k = 0; k < w->later_count[i] && !fine; k++)
-			fine = holds(sector, w->later[i][k]);
-		if (!fine)
-			fail_msg("cut %u: sector %llu holds %u; flushed was %u, %u later", w->cuts,
-				 (unsigned long long)i, *(const uint32_t *)sector, w->flushed[i],
-				 w->later_count[i]);
-	}
-}
-
-/* Reads all of it; true if it is complete. */
-static bool read_after_cut(const struct world *w, struct blk *left)
-{
-	CLEANUP_BLK struct blk *vhdx = vhdx_opened(left, VHDX_OPEN_INSPECT);
-	CLEANUP_VHDX_INFO struct vhdx_info info = {0};
-
-	assert_no_error(vhdx_get_info(vhdx, &info));
-	check_content(w, vhdx);
-	return !info.incomplete;
-}
-
-/* Writes a little into each block: blocks that get space now must not show what lay there before. */
-static void check_new_blocks(struct blk *vhdx)
-{
-	CLEANUP_FREE uint8_t *expected = xmalloc(DISK_BYTES);
-	CLEANUP_FREE uint8_t *got = xmalloc(DISK_BYTES);
-
-	assert_no_error(blk_pread(vhdx, expected, DISK_BYTES, 0));
-	for (uint64_t offset = 4096; offset + SECTOR <= DISK_BYTES; offset += MIB) {
-		memset(expected + offset, 0x99, SECTOR);
-		assert_no_error(blk_pwrite(vhdx, expected + offset, SECTOR, offset, 0));
-	}
-	assert_no_error(blk_pread(vhdx, got, DISK_BYTES, 0));
-	assert_memory_equal(got, expected, DISK_BYTES);
-}
-
-/* Reads, repairs by opening for writing, reads again. */
-static void power_fails(void *arg, struct blk *left)
-{
-	struct world *w = arg;
-	struct vhdx_check_result result;
-	struct blk *vhdx;
-	bool complete;
-
-	w->cuts++;
-	if (!w->created) {
-		/* No VHDX yet, or an incomplete one: never one that others would take. */
-		assert_error(vhdx_open_on(left, 0, NULL, &vhdx), ERR_REFUSED);
-		assert_no_error(blk_close(left));
-		return;
-	}
-	complete = read_after_cut(w, copy_of(left));
-	w->complete_after_cut += complete;
-	if (w->finished)
-		assert_true(complete);
-	else if (!w->finishing)
-		assert_false(complete);
-	if (!complete)
-		assert_error(vhdx_open_on(left, 0, NULL, &vhdx), ERR_REFUSED);
-	assert_no_error(vhdx_check_on(left, NULL, NULL, &result));
-	assert_int_equal(result.errors, complete ? 0 : 1);
-	vhdx = vhdx_opened(left, VHDX_OPEN_WRITE | VHDX_OPEN_INCOMPLETE);
-	check_content(w, vhdx);
-	assert_no_error(vhdx_finish(vhdx));
-	check_content(w, vhdx);
-	check_new_blocks(vhdx);
-	assert_no_error(vhdx_finish(vhdx));
-	assert_clean(left);
-	assert_no_error(blk_close(vhdx));
-}
-
-static void one_request(struct world *w, struct blk *vhdx, uint32_t number)
-{
-	uint64_t first = rng_below(&w->rng, SECTORS), count = 1 + rng_below(&w->rng, 300);
-	unsigned kind = (unsigned)rng_below(&w->rng, 9);
-	CLEANUP_FREE uint32_t *data = xmalloc(301 * SECTOR);
-
-	if (kind < 3) {
-		first &= ~2047ull;
-		count = 2048 * (1 + rng_below(&w->rng, 2));
-	}
-	if (count > SECTORS - first)
-		count = SECTORS - first;
-	if (kind >= 7) {
-		assert_no_error(blk_flush(vhdx));
-		all_is_flushed(w);
-		return;
-	}
-	/* From the start of a request on its content may be there. */
-	touch(w, first, count, kind < 3 ? 0 : number);
-	if (kind == 0) {
-		assert_no_error(blk_discard(vhdx, count * SECTOR, first * SECTOR));
-	} else if (kind < 3) {
-		assert_no_error(blk_zero(vhdx, count * SECTOR, first * SECTOR, kind == 1 ? BLK_MAY_TRIM : 0));
-	} else {
-		for (size_t i = 0; i < count * SECTOR / 4; i++)
-			data[i] = number;
-		assert_no_error(blk_pwrite(vhdx, data, count * SECTOR, first * SECTOR, 0));
-	}
-}
-
-static void finish(struct world *w, struct blk *vhdx)
-{
-	w->finishing = true;
-	assert_no_error(vhdx_finish(vhdx));
-	w->finished = true;
-	all_is_flushed(w);
-}
-
-static void run_world(const struct vhdx_create_options *options, uint64_t seed)
-{
-	struct world *w = xcalloc(1, sizeof *w);
-	struct blk *file, *vhdx;
-
-	w->rng.state = seed;
-	w->later = xcalloc(SECTORS, sizeof *w->later);
-	file = power_cut_create(1, seed, power_fails, w);
-	assert_no_error(vhdx_create_on(file, options, NULL, &vhdx));
-	w->created = true;
-	power_cut_every(file, 3);
-	for (uint32_t i = 1; i <= REQUESTS; i++) {
-		one_request(w, vhdx, i);
-		if (i == REQUESTS / 2) {
-			power_cut_every(file, 1);
-			finish(w, vhdx);
-			power_cut_every(file, 3);
+			assert_no_error(cut_world_try(world, each, &tally));
+			cut_world_destroy(world);
 		}
+		distinct = cut_tally_distinct(&tally);
+		assert_true(seed < wanted);
 	}
-	power_cut_every(file, 1);
-	assert_no_error(vhdx_finish(vhdx));
-	power_cut_every(file, 0);
-	assert_true(w->cuts > 40);
-	/* Both outcomes of a cut during finish have been seen. */
-	assert_true(w->complete_after_cut > 10 && w->complete_after_cut < w->cuts);
-	assert_no_error(blk_close(vhdx));
-	free(w->later);
-	free(w);
+	print_message(
+		"%zu distinct states: %zu complete files, %zu with a log to replay, %zu cuts in a replay\n",
+		distinct, tally.complete, tally.replayed, tally.in_replay);
+	assert_true(tally.complete && tally.complete < tally.count);
+	assert_true(tally.replayed && tally.in_replay);
 }
 
-static void test_dynamic(void **state)
+/* Where a file of ours has what, its BAT being small. */
+static const struct planted_fault faults[] = {
+	{"the BAT is written before its payload is durable", 4 * MIB, UINT64_MAX},
+	{"the log is in use, and the BAT written, before the entry is durable", 1 * MIB, 2 * MIB},
+};
+
+/* Several states at each moment: a fault shows only within a step or two. */
+#define PLANTED_STATES 4000
+
+static void test_planted_faults(void **state)
 {
-	const struct vhdx_create_options options = {.size_bytes = DISK_BYTES, .block_bytes = 1 << 20};
-
 	(void)state;
-	for (uint64_t seed = 1; seed <= 2; seed++)
-		run_world(&options, seed);
-}
+	for (size_t i = 0; i < COUNT_OF(faults); i++) {
+		struct err *err = NULL;
 
-static void test_fixed(void **state)
-{
-	const struct vhdx_create_options options = {.size_bytes = DISK_BYTES, .flags = VHDX_FIXED};
+		for (uint64_t seed = 1; seed <= 16 && !err; seed++) {
+			CLEANUP_CUT_TALLY struct cut_tally tally = {0};
+			struct cut_world *world = cut_world_live(&kinds[0], seed, &faults[i]);
 
-	(void)state;
-	run_world(&options, 4);
+			err = cut_world_try(world, PLANTED_STATES, &tally);
+			cut_world_destroy(world);
+		}
+		if (!err)
+			fail_msg("not noticed: %s", faults[i].name);
+		print_message("%s: %s\n", faults[i].name, err_message(err));
+		err_free(err);
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dynamic),
-		cmocka_unit_test(test_fixed),
+		cmocka_unit_test(test_power_cuts),
+		cmocka_unit_test(test_planted_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
