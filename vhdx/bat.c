@@ -246,6 +246,14 @@ void vhdx_bat_set_bitmap(struct vhdx_bat *bat, uint64_t chunk, uint64_t file_off
 	vhdx_bat_set_dirty(bat, i / VHDX_BAT_PAGE_ENTRIES, true);
 }
 
+bool vhdx_bat_is_settled(const struct vhdx_bat *bat, uint64_t block)
+{
+	uint64_t page = vhdx_geometry_bat_index(bat->limits.geometry, block) / VHDX_BAT_PAGE_ENTRIES;
+
+	return bit_get(bat->loaded, page) && !bit_get(bat->dirty, page) &&
+	       (entry_of(bat, block) & VHDX_BAT_STATE_MASK) == VHDX_BLOCK_FULLY_PRESENT;
+}
+
 uint64_t vhdx_bat_next_dirty(const struct vhdx_bat *bat, uint64_t page)
 {
 	return bit_next(bat->dirty, page, bat->page_count);

@@ -87,6 +87,10 @@ struct err *vhdx_bat_get_bitmap(struct vhdx_bat *bat, struct blk *file, uint64_t
 	ERR_MUST_CHECK;
 void vhdx_bat_set_bitmap(struct vhdx_bat *bat, uint64_t chunk, uint64_t file_offset);
 
+/* True if the block has space in the file and its entry has not changed since its page was last taken to be
+ * written. */
+bool vhdx_bat_is_settled(const struct vhdx_bat *bat, uint64_t block);
+
 /* The first dirty page from `page` on; page_count if there is none. */
 uint64_t vhdx_bat_next_dirty(const struct vhdx_bat *bat, uint64_t page);
 void vhdx_bat_set_dirty(struct vhdx_bat *bat, uint64_t page, bool dirty);

@@ -4,11 +4,14 @@
  *
  * A flush takes a copy of the pages of BAT and sector bitmaps that changed, then
  *	1. flushes the file: all data written so far, and its length, are durable;
- *	2. writes the pages to the log as one entry, and flushes;
+ *	2. writes the pages to the log as one durable entry, which alone is waited for;
  *	3. writes them in place, which the next flush makes durable.
  * A file under construction skips the log: pages are written in place and
  * flushed.  Its readers are we alone, and an entry, 8 aligned bytes, is either old
  * or new after a power cut, both of which are true.
+ *
+ * Flushes that come while one is under way are all served by the next one, which
+ * begins after them.
  *
  * Space given up is released after the pages that say so are durable.
  */
@@ -23,6 +26,7 @@ struct batch {
 	uint64_t *offsets; /* in the file */
 	uint8_t *data;
 	size_t count, capacity;
+	uint64_t file_bytes; /* length of the file: all that the pages mention lies within */
 };
 
 static void batch_deinit(struct batch *batch)
@@ -47,6 +51,7 @@ static void batch_fill(struct vhdx *vhdx, struct batch *batch, uint64_t *next)
 	LOCKED(&vhdx->map_lock);
 
 	batch->count = 0;
+	batch->file_bytes = vhdx->file->size_bytes;
 	while (batch->count < batch->capacity) {
 		uint64_t page = vhdx_map_next_dirty(vhdx, *next);
 
@@ -90,7 +95,8 @@ static struct err *write_log(struct vhdx *vhdx, const struct batch *batch)
 
 	for (size_t i = 0; i < batch->count; i++)
 		pages[i] = (struct vhdx_log_page){batch->offsets[i], batch->data + i * VHDX_MAP_PAGE_BYTES};
-	return vhdx_log_append(vhdx->file, &vhdx->commit.log, &vhdx->headers, pages, batch->count);
+	return vhdx_log_append(vhdx->file, &vhdx->commit.log, &vhdx->headers, batch->file_bytes, pages,
+			       batch->count);
 }
 
 /* Steps 1 to 3 of the opening comment for one batch. */
@@ -103,17 +109,12 @@ static struct err *write_batch(struct vhdx *vhdx, const struct batch *batch)
 	return vhdx->metadata.is_incomplete ? blk_flush(vhdx->file) : NULL;
 }
 
-static struct err *write_dirty_pages(struct vhdx *vhdx)
+static struct err *write_batches(struct vhdx *vhdx, uint64_t dirty_count)
 {
 	__attribute__((cleanup(batch_deinit))) struct batch batch = {0};
 	size_t capacity = vhdx->metadata.is_incomplete ? IN_PLACE_PAGES : VHDX_LOG_MAX_PAGES;
-	uint64_t next = 0, dirty_count;
+	uint64_t next = 0;
 
-	pthread_mutex_lock(&vhdx->map_lock);
-	dirty_count = vhdx_map_dirty_count(vhdx);
-	pthread_mutex_unlock(&vhdx->map_lock);
-	if (!dirty_count)
-		return blk_flush(vhdx->file);
 	TRY(batch_init(&batch, dirty_count < capacity ? dirty_count : capacity));
 	for (batch_fill(vhdx, &batch, &next); batch.count; batch_fill(vhdx, &batch, &next)) {
 		struct err *err = write_batch(vhdx, &batch);
@@ -129,6 +130,38 @@ static struct err *write_dirty_pages(struct vhdx *vhdx)
 	return NULL;
 }
 
+/* Clean pages may still be on their way to the file, or not any more. */
+static uint64_t set_in_flight(struct vhdx *vhdx, bool in_flight)
+{
+	LOCKED(&vhdx->map_lock);
+
+	vhdx->commit.pages_in_flight = in_flight;
+	return vhdx_map_dirty_count(vhdx);
+}
+
+static struct err *write_dirty_pages(struct vhdx *vhdx)
+{
+	uint64_t dirty_count = set_in_flight(vhdx, true);
+	struct err *err = dirty_count ? write_batches(vhdx, dirty_count) : blk_flush(vhdx->file);
+
+	set_in_flight(vhdx, false);
+	return err;
+}
+
+bool vhdx_is_map_durable(struct vhdx *vhdx, uint64_t len_bytes, uint64_t offset)
+{
+	const struct vhdx_geometry *geometry = &vhdx->metadata.geometry;
+	uint64_t last = (offset + len_bytes - 1) >> geometry->block_shift;
+	LOCKED(&vhdx->map_lock);
+
+	if (vhdx->commit.pages_in_flight || geometry->has_parent)
+		return false;
+	for (uint64_t block = offset >> geometry->block_shift; block <= last; block++)
+		if (!vhdx_bat_is_settled(&vhdx->bat, block))
+			return false;
+	return true;
+}
+
 /* Gives the file system its space back; then blocks may be put there. */
 static struct err *release_space(struct vhdx *vhdx, struct vhdx_offsets *given)
 {
@@ -137,7 +170,7 @@ static struct err *release_space(struct vhdx *vhdx, struct vhdx_offsets *given)
 	for (size_t i = 0; i < given->count && !err; i++)
 		err = blk_discard(vhdx->file, vhdx->metadata.geometry.block_bytes, given->items[i]);
 	pthread_mutex_lock(&vhdx->map_lock);
-	err = err_first(err, vhdx_offsets_move(&vhdx->space.unused, given));
+	err = err_first(err, vhdx_offsets_move(&vhdx->space.zeroed, given));
 	pthread_mutex_unlock(&vhdx->map_lock);
 	return err;
 }
@@ -147,6 +180,7 @@ struct err *vhdx_commit_locked(struct vhdx *vhdx)
 	struct vhdx_offsets given;
 	struct err *err;
 
+	atomic_fetch_add(&vhdx->commit.count, 1);
 	if (vhdx->commit.failed)
 		return err_failed("%s: writing it out has failed before; what was written since is in doubt",
 				  vhdx->blk.name);
@@ -172,8 +206,12 @@ struct err *vhdx_commit_locked(struct vhdx *vhdx)
 struct err *vhdx_op_flush(struct blk *blk)
 {
 	struct vhdx *vhdx = vhdx_of(blk);
+	uint64_t begun_before = atomic_load(&vhdx->commit.count);
 	LOCKED(&vhdx->commit.lock);
 
+	/* Another's commit, begun after we came and ended before we had the lock, covers us. */
+	if (atomic_load(&vhdx->commit.count) > begun_before && !vhdx->commit.failed)
+		return NULL;
 	return vhdx_commit_locked(vhdx);
 }
 
@@ -227,7 +265,8 @@ static struct err *remove_marker(struct vhdx *vhdx)
 			pages[count++] = (struct vhdx_log_page){at + start, new + start};
 	}
 	if (count)
-		TRY(vhdx_log_append(vhdx->file, &vhdx->commit.log, &vhdx->headers, pages, count));
+		TRY(vhdx_log_append(vhdx->file, &vhdx->commit.log, &vhdx->headers, vhdx->file->size_bytes,
+				    pages, count));
 	for (size_t i = 0; i < count; i++)
 		TRY(blk_pwrite(vhdx->file, pages[i].data, VHDX_LOG_SECTOR_BYTES, pages[i].file_offset, 0));
 	return NULL;
@@ -245,7 +284,8 @@ static struct err *finish_locked(struct vhdx *vhdx)
 	if (!guid_is_zero(&vhdx->headers.current.log_guid))
 		TRY(vhdx_log_empty(vhdx->file, &vhdx->commit.log, &vhdx->headers));
 	vhdx->metadata.is_incomplete = false;
-	return NULL;
+	TRY(vhdx_space_trim(&vhdx->space, vhdx->file));
+	return blk_flush(vhdx->file);
 }
 
 struct err *vhdx_finish(struct blk *blk)
@@ -271,6 +311,8 @@ struct err *vhdx_op_close(struct blk *blk)
 		err = vhdx_commit_locked(vhdx);
 		if (!err && !guid_is_zero(&vhdx->headers.current.log_guid))
 			err = vhdx_log_empty(file, &vhdx->commit.log, &vhdx->headers);
+		if (!err)
+			err = vhdx_space_trim(&vhdx->space, file);
 	}
 	vhdx_device_destroy(vhdx);
 	return err_first(err_first(err, blk_close(file)), blk_close(parent));

@@ -35,6 +35,7 @@ struct err *vhdx_device_create(struct blk *file, const struct log *log, struct v
 	pthread_mutex_init(&vhdx->commit.lock, NULL);
 	pthread_mutex_init(&vhdx->map_lock, NULL);
 	atomic_init(&vhdx->commit.begun, false);
+	atomic_init(&vhdx->commit.count, 0);
 	if (!vhdx->blk.name) {
 		vhdx_device_destroy(vhdx);
 		return err_nomem();

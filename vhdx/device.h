@@ -26,6 +26,8 @@ struct vhdx_commit {
 	pthread_mutex_t lock;
 	atomic_bool begun; /* the headers say that this opening changes the file */
 	bool failed; /* a flush failed: what is on disk is unknown from then on */
+	atomic_uint_fast64_t count; /* of commits that have begun; changes under lock */
+	bool pages_in_flight; /* some were taken and are not yet durable; under map_lock */
 	struct vhdx_log_writer log;
 };
 
@@ -117,6 +119,10 @@ struct err *vhdx_op_zero(struct blk *blk, uint64_t len_bytes, uint64_t offset, u
 struct err *vhdx_op_discard(struct blk *blk, uint64_t len_bytes, uint64_t offset) ERR_MUST_CHECK;
 struct err *vhdx_op_flush(struct blk *blk) ERR_MUST_CHECK;
 struct err *vhdx_op_close(struct blk *blk) ERR_MUST_CHECK;
+
+/* True if all blocks of a range are in the file, and will be so after a power cut: then what is written there
+ * needs no flush of the map.  The caller holds the range. */
+bool vhdx_is_map_durable(struct vhdx *vhdx, uint64_t len_bytes, uint64_t offset);
 
 /* Before anything changes: new GUIDs in the header, once for each opening ([MS-VHDX] 2.2.2). */
 struct err *vhdx_begin_changes(struct vhdx *vhdx) ERR_MUST_CHECK;

@@ -55,19 +55,20 @@ void vhdx_log_entry_encode(const struct vhdx_log_writer *writer, const struct vh
 	vhdx_checksum_set(ret_entry, VHDX_LOG_ENTRY_BYTES(count));
 }
 
-/* An entry may wrap around the end of the ring. */
+/* An entry may wrap around the end of the ring.  It alone is made durable: a flush would also wait for the
+ * data that other threads are writing. */
 static struct err *write_entry(struct blk *file, const struct vhdx_log_writer *writer, const uint8_t *entry,
 			       size_t bytes)
 {
 	const struct vhdx_log_ring *ring = &writer->ring;
 	size_t first = ring->length_bytes - writer->head < bytes ? ring->length_bytes - writer->head : bytes;
 
-	TRY(blk_pwrite(file, entry, first, ring->file_offset + writer->head, 0));
-	return blk_pwrite(file, entry + first, bytes - first, ring->file_offset, 0);
+	TRY(blk_pwrite(file, entry, first, ring->file_offset + writer->head, BLK_FUA));
+	return blk_pwrite(file, entry + first, bytes - first, ring->file_offset, BLK_FUA);
 }
 
 struct err *vhdx_log_append(struct blk *file, struct vhdx_log_writer *writer, struct vhdx_headers *headers,
-			    const struct vhdx_log_page *pages, size_t count)
+			    uint64_t file_bytes, const struct vhdx_log_page *pages, size_t count)
 {
 	bool was_empty = guid_is_zero(&headers->current.log_guid);
 	size_t bytes = VHDX_LOG_ENTRY_BYTES(count);
@@ -78,9 +79,8 @@ struct err *vhdx_log_append(struct blk *file, struct vhdx_log_writer *writer, st
 		return err_nomem();
 	if (was_empty)
 		TRY(guid_make(&writer->ring.guid));
-	vhdx_log_entry_encode(writer, pages, count, file->size_bytes, entry);
+	vhdx_log_entry_encode(writer, pages, count, file_bytes, entry);
 	TRY(write_entry(file, writer, entry, bytes));
-	TRY(blk_flush(file));
 	/* The GUID comes after the first entry: a log that is in use must hold a valid one. */
 	header.log_guid = writer->ring.guid;
 	if (was_empty)

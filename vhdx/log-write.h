@@ -31,10 +31,12 @@ void vhdx_log_entry_encode(const struct vhdx_log_writer *writer, const struct vh
 /*
  * Writes an entry of 1 … VHDX_LOG_MAX_PAGES pages, makes it durable, and, if the
  * log was empty, makes it count by a header update.  Everything that was written
- * in place for earlier entries must be durable before: they no longer count.
+ * in place for earlier entries must be durable before: they no longer count; and
+ * so must a length of the file of file_bytes, which the entry vouches for.
  */
 struct err *vhdx_log_append(struct blk *file, struct vhdx_log_writer *writer, struct vhdx_headers *headers,
-			    const struct vhdx_log_page *pages, size_t count) ERR_MUST_CHECK;
+			    uint64_t file_bytes, const struct vhdx_log_page *pages, size_t count)
+	ERR_MUST_CHECK;
 
 /* Empties the log, in both headers; makes durable what was written in place. */
 struct err *vhdx_log_empty(struct blk *file, struct vhdx_log_writer *writer, struct vhdx_headers *headers)

@@ -5,10 +5,12 @@
 #include <string.h>
 
 #define RUN_BLOCKS 65536u
+#define MAX_STEP_BYTES (64ull * VHDX_MIB)
 
 void vhdx_space_deinit(struct vhdx_space *space)
 {
 	free(space->unused.items);
+	free(space->zeroed.items);
 	free(space->pending.items);
 	*space = (struct vhdx_space){0};
 }
@@ -136,16 +138,39 @@ struct err *vhdx_space_find_gaps(struct vhdx_space *space, struct vhdx_bat *bat,
 	return NULL;
 }
 
+/* Makes the file longer than it must be, by the step of the opening comment in space.h. */
+static struct err *extend(struct vhdx_space *space, struct blk *file, uint64_t end)
+{
+	uint64_t old_end = file->size_bytes, step = end / 8 < MAX_STEP_BYTES ? end / 8 : MAX_STEP_BYTES;
+	uint64_t new_end;
+
+	if (step < space->preallocate_bytes)
+		step = space->preallocate_bytes;
+	step -= step % VHDX_MIB;
+	if (__builtin_add_overflow(end, step, &new_end) || new_end > INT64_MAX)
+		new_end = end;
+	TRY(blk_resize(file, new_end));
+	if (!space->preallocate_bytes)
+		return NULL;
+	return blk_zero(file, new_end - old_end, old_end, 0);
+}
+
 struct err *vhdx_space_grow(struct vhdx_space *space, struct blk *file, uint64_t bytes, uint64_t *ret_offset)
 {
 	uint64_t end;
 
 	if (__builtin_add_overflow(space->end, bytes, &end) || end > INT64_MAX)
 		return err_failed("%s: cannot grow by %" PRIu64 " bytes", file->name, bytes);
-	TRY(blk_resize(file, end));
+	if (end > file->size_bytes)
+		TRY(extend(space, file, end));
 	*ret_offset = space->end;
 	space->end = end;
 	return NULL;
+}
+
+struct err *vhdx_space_trim(const struct vhdx_space *space, struct blk *file)
+{
+	return space->end < file->size_bytes ? blk_resize(file, space->end) : NULL;
 }
 
 struct err *vhdx_space_take(struct vhdx_space *space, struct blk *file, uint32_t block_bytes, uint64_t *count,
@@ -153,6 +178,11 @@ struct err *vhdx_space_take(struct vhdx_space *space, struct blk *file, uint32_t
 {
 	uint64_t offset, bytes;
 
+	if (space->zeroed.count) {
+		*ret_offset = space->zeroed.items[--space->zeroed.count];
+		*count = 1;
+		return NULL;
+	}
 	if (space->unused.count) {
 		offset = space->unused.items[space->unused.count - 1];
 		TRY(blk_zero(file, block_bytes, offset, BLK_MAY_TRIM));

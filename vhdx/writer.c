@@ -53,7 +53,8 @@ struct err *vhdx_lookup_or_allocate(struct vhdx *vhdx, uint64_t block, uint64_t 
 	return allocate(vhdx, block, &ret_run->count, &ret_run->file_offset);
 }
 
-static struct err *write_runs(struct vhdx *vhdx, const uint8_t *at, uint64_t len_bytes, uint64_t offset)
+static struct err *write_runs(struct vhdx *vhdx, const uint8_t *at, uint64_t len_bytes, uint64_t offset,
+			      unsigned file_flags)
 {
 	const struct vhdx_geometry *geometry = &vhdx->metadata.geometry;
 
@@ -67,7 +68,7 @@ static struct err *write_runs(struct vhdx *vhdx, const uint8_t *at, uint64_t len
 		bytes = (run.count << geometry->block_shift) - skip;
 		if (bytes > len_bytes)
 			bytes = len_bytes;
-		TRY(blk_pwrite(vhdx->file, at, bytes, run.file_offset + skip, 0));
+		TRY(blk_pwrite(vhdx->file, at, bytes, run.file_offset + skip, file_flags));
 		at += bytes;
 		offset += bytes;
 		len_bytes -= bytes;
@@ -164,14 +165,17 @@ struct err *vhdx_op_pwrite(struct blk *blk, const void *buf, size_t len_bytes, u
 {
 	struct vhdx *vhdx = vhdx_of(blk);
 	struct vhdx_range range = range_of(vhdx, len_bytes, offset);
+	unsigned file_flags = 0;
 	struct err *err;
 
 	TRY(vhdx_begin_changes(vhdx));
 	vhdx_range_acquire(&vhdx->ranges, &range);
+	if (flags & BLK_FUA && vhdx_is_map_durable(vhdx, len_bytes, offset))
+		file_flags = BLK_FUA;
 	err = vhdx->metadata.geometry.has_parent ? vhdx_child_write(vhdx, buf, len_bytes, offset, 0)
-						 : write_runs(vhdx, buf, len_bytes, offset);
+						 : write_runs(vhdx, buf, len_bytes, offset, file_flags);
 	vhdx_range_release(&vhdx->ranges, &range);
-	if (!err && flags & BLK_FUA)
+	if (!err && flags & BLK_FUA && !file_flags)
 		err = vhdx_op_flush(blk);
 	return err;
 }

@@ -398,7 +398,7 @@ static void test_writer(void **state)
 			rng_fill(&rng, data[p], SECTOR);
 			pages[p] = (struct vhdx_log_page){TARGET + p * 2 * SECTOR, data[p]};
 		}
-		assert_no_error(vhdx_log_append(file, &writer, &headers, pages, count));
+		assert_no_error(vhdx_log_append(file, &writer, &headers, file->size_bytes, pages, count));
 		assert_true(guid_equal(&headers.current.log_guid, &writer.ring.guid));
 		assert_false(guid_is_zero(&writer.ring.guid));
 		assert_no_error(vhdx_log_find(file, &writer.ring, &sequence, &found));
