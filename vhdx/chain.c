@@ -102,7 +102,8 @@ static struct err *look_into(struct search *search, const char *path, const stru
 					      search->child->blk.name, path),
 				  "one of the files was replaced by another: copy the chain again from where "
 				  "it came from");
-	err = blk_file_open(path, search->flags & VHDX_OPEN_MERGE ? BLK_FILE_WRITE : 0, 0, &file);
+	err = blk_file_open(path, BLK_FILE_DIRECT | (search->flags & VHDX_OPEN_MERGE ? BLK_FILE_WRITE : 0), 0,
+			    &file);
 	if (!err)
 		err = has_linkage(file, &search->linkage, &has);
 	if (err) {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "vhdx/device.h"
+#include "vhdx/parent-path.h"
 
 #define LOG_OFFSET (1 * VHDX_MIB)
 #define LOG_BYTES VHDX_MIB
@@ -21,34 +22,90 @@
 
 #define CREATOR "p2v"
 
-static struct err *take_options(const char *name, const struct vhdx_create_options *options,
-				struct vhdx_metadata *ret_metadata)
+static struct err *refuse_options(const char *name, const char *why, const char *advice)
 {
+	return err_advise(err_refused("%s: cannot be made: %s", name, why), "%s", advice);
+}
+
+static uint64_t first_of(uint64_t asked, uint64_t inherited, uint64_t usual)
+{
+	return asked ? asked : inherited ? inherited : usual;
+}
+
+/* What was asked for, then what the parent has, then the default. */
+static struct err *take_geometry(const char *name, const struct vhdx_create_options *options,
+				 struct vhdx_geometry *ret_geometry)
+{
+	static const struct vhdx_geometry none;
+	const struct vhdx_geometry *inherited =
+		options->parent ? &vhdx_of(options->parent)->metadata.geometry : &none;
 	struct vhdx_geometry geometry = {
-		.size_bytes = options->size_bytes,
-		.block_bytes = options->block_bytes ? options->block_bytes : VHDX_DEFAULT_BLOCK_BYTES,
-		.logical_sector_bytes = options->logical_sector_bytes ? options->logical_sector_bytes : 512,
-		.physical_sector_bytes =
-			options->physical_sector_bytes ? options->physical_sector_bytes : 4096,
+		.size_bytes = first_of(options->size_bytes, inherited->size_bytes, 0),
+		.block_bytes = (uint32_t)first_of(options->block_bytes, 0, VHDX_DEFAULT_BLOCK_BYTES),
+		.logical_sector_bytes = (uint32_t)first_of(options->logical_sector_bytes,
+							   inherited->logical_sector_bytes, 512),
+		.physical_sector_bytes = (uint32_t)first_of(options->physical_sector_bytes,
+							    inherited->physical_sector_bytes, 4096),
+		.has_parent = options->parent,
 	};
 	enum vhdx_geometry_status status = vhdx_geometry_derive(&geometry);
 
 	if (status != VHDX_GEOMETRY_OK)
-		return err_advise(
-			err_refused("%s: cannot be made: %s", name, vhdx_geometry_status_text(status)),
-			"choose other sizes");
+		return refuse_options(name, vhdx_geometry_status_text(status), "choose other sizes");
 	if (geometry.physical_sector_bytes < geometry.logical_sector_bytes)
-		return err_advise(
-			err_refused("%s: cannot be made: its physical sectors would be smaller than "
-				    "its logical ones",
-				    name),
-			"choose 4096 for both");
-	*ret_metadata = (struct vhdx_metadata){
-		.geometry = geometry,
-		.is_fixed = options->flags & VHDX_FIXED,
-		.is_incomplete = true,
-	};
-	return guid_make(&ret_metadata->disk_id);
+		return refuse_options(name, "its physical sectors would be smaller than its logical ones",
+				      "choose 4096 for both");
+	if (options->parent && (geometry.size_bytes != inherited->size_bytes ||
+				geometry.logical_sector_bytes != inherited->logical_sector_bytes ||
+				geometry.physical_sector_bytes != inherited->physical_sector_bytes))
+		return refuse_options(name, "its size or sectors would not be its parent's",
+				      "leave them out: a differencing file has those of its parent");
+	*ret_geometry = geometry;
+	return NULL;
+}
+
+/* What can be a parent at all. */
+static struct err *check_parent(const char *name, const struct vhdx_create_options *options)
+{
+	const struct vhdx *parent = vhdx_of(options->parent);
+
+	if (!parent)
+		return refuse_options(name, "its parent is no VHDX", "convert the parent into a VHDX first");
+	if (parent->metadata.is_incomplete)
+		return refuse_options(name, "its parent is incomplete",
+				      "wait until what is writing the parent has finished");
+	if (options->flags & VHDX_FIXED)
+		return refuse_options(name, "a differencing file cannot be fixed", "leave that out");
+	return NULL;
+}
+
+/* [MS-VHDX] 2.6.2.6.3: all keys that mean something here; parent_linkage2, of no meaning yet, as Windows
+ * writes it. */
+static struct err *make_locator(const char *path, struct blk *parent, struct vhdx_metadata *metadata)
+{
+	static const struct guid none;
+	CLEANUP_VHDX_LOCATOR struct vhdx_locator locator = {.type = VHDX_LOCATOR_TYPE};
+
+	TRY(vhdx_locator_set_guid(&locator, VHDX_LOCATOR_LINKAGE,
+				  &vhdx_of(parent)->headers.current.data_write_guid));
+	TRY(vhdx_locator_set_guid(&locator, VHDX_LOCATOR_LINKAGE_2, &none));
+	TRY(vhdx_locator_set_paths(&locator, path, parent->name));
+	return vhdx_locator_encode(&locator, &metadata->new_locator, &metadata->new_locator_bytes);
+}
+
+static struct err *take_options(const char *name, const struct vhdx_create_options *options,
+				struct vhdx_metadata *ret_metadata)
+{
+	ret_metadata->is_fixed = options->flags & VHDX_FIXED;
+	ret_metadata->is_incomplete = true;
+	if (!options->parent) {
+		TRY(take_geometry(name, options, &ret_metadata->geometry));
+		return guid_make(&ret_metadata->disk_id);
+	}
+	TRY(check_parent(name, options));
+	TRY(take_geometry(name, options, &ret_metadata->geometry));
+	ret_metadata->disk_id = vhdx_of(options->parent)->metadata.disk_id;
+	return make_locator(options->final_path ? options->final_path : name, options->parent, ret_metadata);
 }
 
 static struct err *make_regions(const struct vhdx_geometry *geometry, struct vhdx_regions *ret_regions)
@@ -78,13 +135,16 @@ static struct err *make_regions(const struct vhdx_geometry *geometry, struct vhd
 
 static struct err *write_regions(struct vhdx *vhdx)
 {
-	CLEANUP_FREE uint8_t *buf = malloc(VHDX_METADATA_NEW_BYTES);
+	size_t metadata_bytes = vhdx_metadata_new_bytes(&vhdx->metadata);
+	CLEANUP_FREE uint8_t *buf = malloc(metadata_bytes);
 
 	_Static_assert(VHDX_METADATA_NEW_BYTES >= VHDX_REGION_TABLE_BYTES, "one buffer for both");
 	if (!buf)
 		return err_nomem();
+	if (metadata_bytes > METADATA_BYTES)
+		return err_refused("%s: cannot be made: its parent locator is too long", vhdx->blk.name);
 	vhdx_metadata_encode(&vhdx->metadata, buf);
-	TRY(blk_pwrite(vhdx->file, buf, VHDX_METADATA_NEW_BYTES, METADATA_OFFSET, 0));
+	TRY(blk_pwrite(vhdx->file, buf, metadata_bytes, METADATA_OFFSET, 0));
 	vhdx_region_table_encode(vhdx->regions.items, vhdx->regions.count, buf);
 	TRY(blk_pwrite(vhdx->file, buf, VHDX_REGION_TABLE_BYTES, VHDX_REGION_TABLE_1_OFFSET, 0));
 	TRY(blk_pwrite(vhdx->file, buf, VHDX_REGION_TABLE_BYTES, VHDX_REGION_TABLE_2_OFFSET, 0));
@@ -151,6 +211,7 @@ static struct err *create_device(struct blk *file, const struct vhdx_create_opti
 	TRY(vhdx_device_start(vhdx, BLK_FAST_ZERO, VHDX_BAT_NEW));
 	if (vhdx->metadata.is_fixed)
 		TRY(allocate_all(vhdx));
+	vhdx->parent = options->parent;
 	*ret_vhdx = take_ptr(vhdx);
 	return NULL;
 }

@@ -82,8 +82,8 @@ static const struct known_item {
 	 VHDX_METADATA_IS_REQUIRED | VHDX_METADATA_IS_VIRTUAL_DISK, true, take_logical_sector},
 	{VHDX_ITEM_PHYSICAL_SECTOR, "physical sector size", 4,
 	 VHDX_METADATA_IS_REQUIRED | VHDX_METADATA_IS_VIRTUAL_DISK, true, take_physical_sector},
-	{VHDX_ITEM_INCOMPLETE, "incomplete", ANY_LENGTH, VHDX_METADATA_IS_REQUIRED, false, take_incomplete},
 	{VHDX_ITEM_PARENT_LOCATOR, "parent locator", ANY_LENGTH, VHDX_METADATA_IS_REQUIRED, false, NULL},
+	{VHDX_ITEM_INCOMPLETE, "incomplete", ANY_LENGTH, VHDX_METADATA_IS_REQUIRED, false, take_incomplete},
 };
 #define KNOWN_COUNT (sizeof known_items / sizeof known_items[0])
 
@@ -100,6 +100,7 @@ static const struct known_item *find_known(const struct vhdx_item *item)
 void vhdx_metadata_deinit(struct vhdx_metadata *metadata)
 {
 	free(metadata->items);
+	free(metadata->new_locator);
 	*metadata = (struct vhdx_metadata){0};
 }
 
@@ -366,29 +367,49 @@ static void encode_value(const struct vhdx_metadata *metadata, const struct guid
 			memcpy(ret_value, values[i].value, values[i].bytes);
 }
 
+size_t vhdx_metadata_new_bytes(const struct vhdx_metadata *metadata)
+{
+	return VHDX_METADATA_NEW_BYTES + (size_t)metadata->new_locator_bytes;
+}
+
+/* True if a new file has the item; then *ret_bytes is its length. */
+static bool is_in_new_file(const struct vhdx_metadata *metadata, const struct known_item *known,
+			   uint32_t *ret_bytes)
+{
+	*ret_bytes = known->length_bytes;
+	if (known->mandatory)
+		return true;
+	*ret_bytes = 0;
+	if (known->take == take_incomplete)
+		return metadata->is_incomplete;
+	*ret_bytes = metadata->new_locator_bytes;
+	return metadata->new_locator_bytes;
+}
+
 /* The order is that of known_items: the marker comes last, so that taking it out moves nothing. */
 void vhdx_metadata_encode(const struct vhdx_metadata *metadata, uint8_t *ret_bytes)
 {
 	struct vhdx_disk_metadata_header header = {.signature = le64_make(VHDX_METADATA_SIGNATURE)};
-	uint32_t offset = VHDX_METADATA_TABLE_BYTES;
+	uint32_t offset = VHDX_METADATA_TABLE_BYTES, bytes;
 	uint16_t count = 0;
 
-	memset(ret_bytes, 0, VHDX_METADATA_NEW_BYTES);
+	memset(ret_bytes, 0, vhdx_metadata_new_bytes(metadata));
 	for (size_t k = 0; k < KNOWN_COUNT; k++) {
-		bool is_marker = known_items[k].take == take_incomplete;
-		uint32_t bytes = is_marker ? 0 : known_items[k].length_bytes;
-		struct vhdx_disk_metadata_entry entry = {
+		struct vhdx_disk_metadata_entry entry;
+
+		if (!is_in_new_file(metadata, &known_items[k], &bytes))
+			continue;
+		entry = (struct vhdx_disk_metadata_entry){
 			.item_id = known_items[k].guid,
-			.offset = le32_make(is_marker ? 0 : offset),
+			.offset = le32_make(bytes ? offset : 0),
 			.length = le32_make(bytes),
 			.flags = le32_make(known_items[k].flags),
 		};
-
-		if (!known_items[k].mandatory && !(is_marker && metadata->is_incomplete))
-			continue;
 		memcpy(ret_bytes + entry_at(0, count++), &entry, sizeof entry);
-		if (bytes)
+		if (known_items[k].mandatory)
 			encode_value(metadata, &known_items[k].guid, ret_bytes + offset);
+		else if (bytes)
+			memcpy(ret_bytes + offset, metadata->new_locator, bytes);
 		offset += bytes;
 	}
 	header.entry_count = le16_make(count);

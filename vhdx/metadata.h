@@ -23,6 +23,8 @@ struct vhdx_metadata {
 	struct guid disk_id;
 	bool is_fixed;
 	bool is_incomplete;
+	uint8_t *new_locator; /* of a new differencing file: the parent locator as it lies on disk */
+	uint32_t new_locator_bytes;
 };
 
 void vhdx_metadata_deinit(struct vhdx_metadata *metadata);
@@ -54,9 +56,10 @@ struct err *vhdx_metadata_take(struct blk *file, const struct vhdx_region *regio
  * length go into *item.  False if there is none. */
 bool vhdx_metadata_nearest(struct vhdx_item *item);
 
-/* What a new file's metadata says; geometry is derived already. */
-#define VHDX_METADATA_NEW_BYTES (VHDX_METADATA_TABLE_BYTES + 4096)
-/* Fills the start of a new file's metadata region, VHDX_METADATA_NEW_BYTES of it. */
+/* A new file's metadata; geometry is derived already. */
+#define VHDX_METADATA_NEW_BYTES (VHDX_METADATA_TABLE_BYTES + 4096) /* without a parent locator */
+size_t vhdx_metadata_new_bytes(const struct vhdx_metadata *metadata);
+/* Fills the start of the metadata region, vhdx_metadata_new_bytes() of it. */
 void vhdx_metadata_encode(const struct vhdx_metadata *metadata, uint8_t *ret_bytes);
 
 /* Takes the incomplete marker out of a table of VHDX_METADATA_TABLE_BYTES. */

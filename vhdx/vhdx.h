@@ -41,6 +41,15 @@ struct vhdx_create_options {
 	uint32_t logical_sector_bytes; /* 512 (default) or 4096 */
 	uint32_t physical_sector_bytes; /* 512 or 4096 (default) */
 	unsigned flags; /* VHDX_FIXED */
+	/*
+	 * Makes a differencing file over this VHDX, which is open (read-only is best) and complete, and
+	 * belongs to the result if the call succeeds.  Size, sectors and disk id are its own: 0, or the
+	 * same, is what may be asked for.
+	 */
+	struct blk *parent;
+	/* Where a differencing file will lie in the end, as seen from which it finds its parent; NULL: where
+	 * it is made. */
+	const char *final_path;
 };
 
 /*
