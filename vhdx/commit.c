@@ -215,16 +215,24 @@ struct err *vhdx_op_flush(struct blk *blk)
 	return vhdx_commit_locked(vhdx);
 }
 
-static struct err *begin_changes_locked(struct vhdx *vhdx)
+/* data_write_guid: what the file's content is called from now on; NULL: a new name, unless it got one since
+ * it was opened. */
+static struct err *begin_changes_locked(struct vhdx *vhdx, const struct guid *data_write_guid)
 {
 	struct vhdx_header header = vhdx->headers.current;
 	uint64_t end = (vhdx->file->size_bytes + VHDX_MIB - 1) / VHDX_MIB * VHDX_MIB;
 
-	if (atomic_load(&vhdx->commit.begun))
+	if (atomic_load(&vhdx->commit.begun) &&
+	    (!data_write_guid || guid_equal(data_write_guid, &header.data_write_guid)))
 		return NULL;
 	TRY(guid_make(&header.file_write_guid));
-	TRY(guid_make(&header.data_write_guid));
+	if (data_write_guid)
+		header.data_write_guid = *data_write_guid;
+	else
+		TRY(guid_make(&header.data_write_guid));
 	TRY(vhdx_headers_update(vhdx->file, &vhdx->headers, &header));
+	if (atomic_load(&vhdx->commit.begun))
+		return NULL;
 	TRY(blk_resize(vhdx->file, end));
 	pthread_mutex_lock(&vhdx->map_lock);
 	vhdx->space.end = end;
@@ -239,17 +247,58 @@ struct err *vhdx_begin_changes(struct vhdx *vhdx)
 		return NULL;
 	LOCKED(&vhdx->commit.lock);
 
-	return begin_changes_locked(vhdx);
+	return begin_changes_locked(vhdx, NULL);
 }
 
-/* Takes the marker out of the metadata table: the pages that change are one log entry. */
+struct err *vhdx_begin_changes_as(struct vhdx *vhdx, const struct guid *data_write_guid)
+{
+	LOCKED(&vhdx->commit.lock);
+
+	return begin_changes_locked(vhdx, data_write_guid);
+}
+
+struct err *vhdx_end_hidden_changes(struct vhdx *vhdx, bool had_begun)
+{
+	if (!guid_is_zero(&vhdx->headers.current.log_guid))
+		TRY(vhdx_log_empty(vhdx->file, &vhdx->commit.log, &vhdx->headers));
+	atomic_store(&vhdx->commit.begun, had_begun);
+	return NULL;
+}
+
+struct err *vhdx_commit_changes(struct vhdx *vhdx, const struct vhdx_change *changes, size_t count)
+{
+	struct vhdx_log_page pages[VHDX_LOG_MAX_PAGES];
+	uint64_t file_bytes = vhdx->file->size_bytes;
+	size_t page_count = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct vhdx_change *change = &changes[i];
+
+		for (size_t at = 0; at < change->bytes; at += VHDX_LOG_SECTOR_BYTES) {
+			if (!memcmp(change->old + at, change->new + at, VHDX_LOG_SECTOR_BYTES))
+				continue;
+			if (page_count == VHDX_LOG_MAX_PAGES)
+				return err_failed("%s: the log has no room for so large a change",
+						  vhdx->blk.name);
+			pages[page_count++] =
+				(struct vhdx_log_page){change->file_offset + at, change->new + at};
+		}
+	}
+	if (!page_count)
+		return NULL;
+	/* What earlier entries wrote in place must not need them any more. */
+	TRY(blk_flush(vhdx->file));
+	TRY(vhdx_log_append(vhdx->file, &vhdx->commit.log, &vhdx->headers, file_bytes, pages, page_count));
+	for (size_t i = 0; i < page_count; i++)
+		TRY(blk_pwrite(vhdx->file, pages[i].data, VHDX_LOG_SECTOR_BYTES, pages[i].file_offset, 0));
+	return NULL;
+}
+
+/* Takes the marker out of the metadata table. */
 static struct err *remove_marker(struct vhdx *vhdx)
 {
-	enum { PAGES = VHDX_METADATA_TABLE_BYTES / VHDX_LOG_SECTOR_BYTES };
 	uint64_t at = vhdx->regions.metadata.file_offset;
 	CLEANUP_FREE uint8_t *old = malloc(2 * VHDX_METADATA_TABLE_BYTES);
-	struct vhdx_log_page pages[PAGES];
-	size_t count = 0;
 	uint8_t *new;
 
 	if (!old)
@@ -258,18 +307,7 @@ static struct err *remove_marker(struct vhdx *vhdx)
 	TRY(blk_pread(vhdx->file, old, VHDX_METADATA_TABLE_BYTES, at));
 	memcpy(new, old, VHDX_METADATA_TABLE_BYTES);
 	vhdx_metadata_table_complete(new);
-	for (size_t i = 0; i < PAGES; i++) {
-		size_t start = i * VHDX_LOG_SECTOR_BYTES;
-
-		if (memcmp(old + start, new + start, VHDX_LOG_SECTOR_BYTES))
-			pages[count++] = (struct vhdx_log_page){at + start, new + start};
-	}
-	if (count)
-		TRY(vhdx_log_append(vhdx->file, &vhdx->commit.log, &vhdx->headers, vhdx->file->size_bytes,
-				    pages, count));
-	for (size_t i = 0; i < count; i++)
-		TRY(blk_pwrite(vhdx->file, pages[i].data, VHDX_LOG_SECTOR_BYTES, pages[i].file_offset, 0));
-	return NULL;
+	return vhdx_commit_changes(vhdx, &(struct vhdx_change){at, old, new, VHDX_METADATA_TABLE_BYTES}, 1);
 }
 
 static struct err *finish_locked(struct vhdx *vhdx)
@@ -277,7 +315,7 @@ static struct err *finish_locked(struct vhdx *vhdx)
 	if (!atomic_load(&vhdx->commit.begun) && !vhdx->metadata.is_incomplete &&
 	    vhdx->file->size_bytes % VHDX_MIB == 0)
 		return NULL; /* complete, and not touched */
-	TRY(begin_changes_locked(vhdx));
+	TRY(begin_changes_locked(vhdx, NULL));
 	TRY(vhdx_commit_locked(vhdx));
 	if (vhdx->metadata.is_incomplete)
 		TRY(remove_marker(vhdx));

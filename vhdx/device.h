@@ -127,4 +127,24 @@ bool vhdx_is_map_durable(struct vhdx *vhdx, uint64_t len_bytes, uint64_t offset)
 /* Before anything changes: new GUIDs in the header, once for each opening ([MS-VHDX] 2.2.2). */
 struct err *vhdx_begin_changes(struct vhdx *vhdx) ERR_MUST_CHECK;
 
+/* The same, but the DataWriteGuid is the caller's choice: another one for another content, the one it has
+ * for a change that no guest can see. */
+struct err *vhdx_begin_changes_as(struct vhdx *vhdx, const struct guid *data_write_guid) ERR_MUST_CHECK;
+
+/* Empties the log after such hidden changes; the caller holds commit.lock.  Unless the content had begun to
+ * change before, its next change gets a new DataWriteGuid. */
+struct err *vhdx_end_hidden_changes(struct vhdx *vhdx, bool had_begun) ERR_MUST_CHECK;
+
+/* What a part of the file held and shall hold; whole pages of VHDX_LOG_SECTOR_BYTES. */
+struct vhdx_change {
+	uint64_t file_offset;
+	const uint8_t *old;
+	const uint8_t *new;
+	size_t bytes;
+};
+
+/* Makes changes outside of the map together or not at all, by one log entry; the caller holds commit.lock. */
+struct err *vhdx_commit_changes(struct vhdx *vhdx, const struct vhdx_change *changes, size_t count)
+	ERR_MUST_CHECK;
+
 #endif

@@ -27,6 +27,7 @@
 #include "p2v/base/blk.h"
 #include "p2v/base/guid.h"
 #include "p2v/base/log.h"
+#include "p2v/base/progress.h"
 
 /* Making and opening. */
 
@@ -105,6 +106,21 @@ struct err *vhdx_open_over(struct blk *file, struct blk *parent, unsigned flags,
  * stays usable.  No other request may be under way.
  */
 struct err *vhdx_finish(struct blk *vhdx) ERR_MUST_CHECK;
+
+/* What a differencing file lies over, which it owns; NULL if it is none or was only looked into. */
+struct blk *vhdx_parent(struct blk *vhdx);
+
+/*
+ * Merges a differencing file that was opened with VHDX_OPEN_WRITE and
+ * VHDX_OPEN_MERGE into its parent, which then holds the whole of what the child
+ * reads as; the child is emptied, reads as before, and can be used, or removed.
+ * Crash-safe: at every moment the child reads the same, and after an
+ * interruption it can be merged again.  Other children of the same parent are
+ * refused afterwards.  No other request may be under way.  progress counts the
+ * bytes of the disk; NULL is fine.  ERR_REFUSED: no differencing file, incomplete,
+ * of another size than its parent.
+ */
+struct err *vhdx_merge(struct blk *child, struct progress *progress) ERR_MUST_CHECK;
 
 /* Looking into. */
 
