@@ -35,7 +35,8 @@ ifeq ($(WERROR),1)
 WARN += -Werror
 endif
 ifeq ($(SAN),1)
-O := $(O)/san
+# In a folder of its own, also where O= is on make's command line, and once only in a make that we call.
+override O := $(patsubst %/san,%,$(O))/san
 SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
 ifneq ($(V),1)
@@ -217,12 +218,12 @@ long_scripts = $(wildcard tests/e2e/long-*.sh) tests/e2e/convert-formats.sh test
 check_scripts = $(filter-out $(long_scripts),$(all_scripts))
 
 # One test: `make test-vhdx-header` builds and runs tests/*/test-vhdx-header.c.
-# Named, not "test-%": that pattern would take tests/*/test-*.d for a test and call make without end.
-TEST_NAMES = $(notdir $(basename $(SRC_TEST)))
-.PHONY: $(TEST_NAMES)
-$(TEST_NAMES): $(if $(wildcard $(PLUGIN_SRC)),$(PLUGIN))
-	@$(MAKE) --no-print-directory $(patsubst %.c,$(O)/%,$(wildcard tests/*/$@.c))
-	$(PROVE_ENV) $(patsubst %.c,$(O)/%,$(wildcard tests/*/$@.c))
+define one_test
+.PHONY: $(notdir $(1))
+$(notdir $(1)): $(1) $(if $(wildcard $(PLUGIN_SRC)),$(PLUGIN))
+	$$(PROVE_ENV) $(1)
+endef
+$(foreach test,$(TESTS),$(eval $(call one_test,$(test))))
 
 .PHONY: check
 check: deps
@@ -287,4 +288,5 @@ help:
 	  'make check-format check-layers check-size lint' \
 	  'make man install uninstall clean' \
 	  'make deps          as root: install the Debian packages; deps-list names them' \
-	  'knobs: O=build CC=gcc CFLAGS="-O2 -g" SAN=1 WERROR=0 PREFIX=/usr DESTDIR='
+	  'knobs: O=build CC=gcc CFLAGS="-O2 -g" WERROR=0 PREFIX=/usr DESTDIR=' \
+  '       SAN=1 (with sanitizers, in O/san: both kinds of build stand side by side)'

@@ -32,22 +32,18 @@ struct guardian {
 };
 
 struct message {
-	enum { MESSAGE_GROUP, MESSAGE_TREE, MESSAGE_SOCKET, MESSAGE_DISMISS } kind;
-	pid_t group;
+	enum { MESSAGE_TREE, MESSAGE_SOCKET, MESSAGE_DISMISS } kind;
 	char path[PATH_MAX];
 };
 
-/* What is to be taken away; empty strings and 0 for nothing. */
+/* What is to be taken away; empty strings for nothing. */
 struct charge {
-	pid_t group;
 	char tree[PATH_MAX];
 	char socket[PATH_MAX];
 };
 
 static void take_away(struct charge *charge)
 {
-	if (charge->group > 1)
-		kill(-charge->group, SIGKILL);
 	if (charge->socket[0]) {
 		unlink(charge->socket);
 		*strrchr(charge->socket, '/') = '\0';
@@ -59,11 +55,8 @@ static void take_away(struct charge *charge)
 
 static void note(struct charge *charge, const struct message *message)
 {
-	if (message->kind == MESSAGE_GROUP)
-		charge->group = message->group;
-	else
-		memcpy(message->kind == MESSAGE_TREE ? charge->tree : charge->socket, message->path,
-		       sizeof message->path);
+	memcpy(message->kind == MESSAGE_TREE ? charge->tree : charge->socket, message->path,
+	       sizeof message->path);
 }
 
 static void guard(int socket)
@@ -131,11 +124,6 @@ static void tell_path(struct guardian *guardian, int kind, const char *path)
 		return;
 	memcpy(message.path, path, bytes);
 	tell(guardian, &message);
-}
-
-void guardian_watch_group(struct guardian *guardian, pid_t group)
-{
-	tell(guardian, &(struct message){.kind = MESSAGE_GROUP, .group = group});
 }
 
 void guardian_watch_tree(struct guardian *guardian, const char *path)

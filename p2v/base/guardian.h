@@ -2,7 +2,8 @@
 /*
  * A small process that outlives us, whatever ends us (SIGKILL included), just
  * long enough to take away what would stay behind.  It is what makes every
- * interruption one path: nobody else cleans up after a signal.
+ * interruption one path: nobody else cleans up after a signal.  Processes are not
+ * its business: the kernel ends our children with us (p2v/base/run.h).
  *
  * Its owner keeps one for as long as there is something to take away.  It holds
  * one thing of each kind, the last it was told.
@@ -10,17 +11,12 @@
 #ifndef P2V_BASE_GUARDIAN_H
 #define P2V_BASE_GUARDIAN_H
 
-#include <sys/types.h>
-
 #include "p2v/base/err.h"
 
 struct guardian;
 
 /* Forks; other threads may run. */
 struct err *guardian_start(struct guardian **ret_guardian) ERR_MUST_CHECK;
-
-/* To be killed, with all of the group, before anything is removed. */
-void guardian_watch_group(struct guardian *guardian, pid_t group);
 
 /* To be removed: a folder with all that is in it. */
 void guardian_watch_tree(struct guardian *guardian, const char *path);

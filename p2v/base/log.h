@@ -10,6 +10,7 @@ enum log_level {
 	LOG_LEVEL_WARNING, /* the user should know: something is not as it should be */
 	LOG_LEVEL_INFO, /* a step that a user follows */
 	LOG_LEVEL_DEBUG, /* commands run, decisions taken */
+	LOG_LEVEL_TRACE, /* what other programs say at length: libguestfs, the console of its appliance */
 };
 
 struct log {
@@ -22,5 +23,6 @@ struct log {
 void log_warning(const struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_info(const struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_debug(const struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_trace(const struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -30,7 +30,7 @@ struct err *cmd_vhdx(int argc, char **argv) ERR_MUST_CHECK;
 
 /*
  * Takes the options off argv (optind is then the first argument): each goes to take(), by its value
- * in `options`; 'h' prints the help and sets *ret_help.
+ * in `options`; 'h' prints the help and sets *ret_help.  -v is 'v', --verbose's value everywhere.
  */
 struct err *cmd_take_options(int argc, char **argv, const struct option *options,
 			     struct err *(*take)(void *arg, int option), void *arg, void (*print_help)(void),
@@ -52,7 +52,8 @@ const char *cmd_temporary_dir(void);
 #define CMD_SIZE_TEXT_BYTES 32
 const char *cmd_format_size(uint64_t bytes, char buffer[CMD_SIZE_TEXT_BYTES]);
 
-/* Messages for people on standard error: warnings, with $P2V_VERBOSE or --verbose also debug. */
-struct log cmd_log(int verbose);
+/* Messages for people on standard error: what a user follows, with --verbose each step, with --verbose twice
+ * libguestfs's own words too.  $P2V_VERBOSE, a number, does the same. */
+struct log cmd_log(unsigned verbose);
 
 #endif

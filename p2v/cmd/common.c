@@ -24,7 +24,7 @@ struct err *cmd_take_options(int argc, char **argv, const struct option *options
 	int option;
 
 	optind = 1;
-	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":hv", options, NULL)) != -1) {
 		if (option == 'h') {
 			print_help();
 			*ret_help = true;
@@ -102,10 +102,24 @@ static void write_message(void *arg, enum log_level level, const char *message)
 	fprintf(stderr, "p2v: %s%s\n", level == LOG_LEVEL_WARNING ? "warning: " : "", message);
 }
 
-struct log cmd_log(int verbose)
+/* $P2V_VERBOSE: a number of times; anything else but nothing is once. */
+static unsigned verbose_by_environment(void)
 {
+	const char *text = getenv("P2V_VERBOSE");
+	unsigned long value = text ? strtoul(text, NULL, 10) : 0;
+
+	if (!text || !*text || !strcmp(text, "0"))
+		return 0;
+	return value > 1 ? 2 : 1;
+}
+
+struct log cmd_log(unsigned verbose)
+{
+	static const enum log_level levels[] = {LOG_LEVEL_INFO, LOG_LEVEL_DEBUG, LOG_LEVEL_TRACE};
+	unsigned wanted = verbose + verbose_by_environment();
+
 	return (struct log){
 		.write = write_message,
-		.max_level = verbose || getenv("P2V_VERBOSE") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+		.max_level = levels[wanted > 2 ? 2 : wanted],
 	};
 }

@@ -37,7 +37,7 @@ static void print_help(void)
 	      "  --dry-run          show every change as a diff with its reason; change nothing\n"
 	      "  --in-place         change SOURCE itself; nothing is copied\n"
 	      "  --json             the report on standard output, progress as JSON lines on standard error\n"
-	      "  --verbose          tell each step\n",
+	      "  -v, --verbose      tell each step; -vv: all that libguestfs says, too\n",
 	      stdout);
 }
 
@@ -53,7 +53,6 @@ enum {
 	OPT_DRY_RUN,
 	OPT_IN_PLACE,
 	OPT_JSON,
-	OPT_VERBOSE
 };
 
 static const struct option long_options[] = {
@@ -68,7 +67,7 @@ static const struct option long_options[] = {
 	{"dry-run", no_argument, NULL, OPT_DRY_RUN},
 	{"in-place", no_argument, NULL, OPT_IN_PLACE},
 	{"json", no_argument, NULL, OPT_JSON},
-	{"verbose", no_argument, NULL, OPT_VERBOSE},
+	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
@@ -136,8 +135,8 @@ static struct err *take_option(void *arg, int option)
 	case OPT_JSON:
 		options->json = true;
 		return NULL;
-	case OPT_VERBOSE:
-		options->verbose = true;
+	case 'v':
+		options->verbose++;
 		return NULL;
 	default:
 		return take_value(options, option);

@@ -28,7 +28,8 @@ struct convert_options {
 	struct strv macs; /* "NAME=MAC" */
 	uint64_t memory_bytes; /* 0: not told */
 	unsigned processors;
-	bool dry_run, in_place, json, verbose;
+	bool dry_run, in_place, json;
+	unsigned verbose;
 };
 
 /* ret_options must be zero-initialised; *ret_help is set if --help was asked for and printed. */

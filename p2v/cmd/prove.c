@@ -18,7 +18,8 @@ struct prove_command {
 	unsigned targets; /* 0: as the result says */
 	enum firmware firmware;
 	const char *screenshot;
-	bool json, verbose;
+	bool json;
+	unsigned verbose;
 	/* What is proved. */
 	struct strv images;
 	struct machine machine; /* of a result folder; empty for a bare image */
@@ -47,7 +48,7 @@ static void print_help(void)
 	      "  --firmware F       bios or uefi, where it is not to be told\n"
 	      "  --screenshot FILE  keep a PNG of the screen\n"
 	      "  --json             the proof on standard output\n"
-	      "  --verbose          tell each step\n",
+	      "  -v, --verbose      tell each step; -vv: all that libguestfs says, too\n",
 	      stdout);
 }
 
@@ -67,7 +68,7 @@ static struct err *take_option(void *arg, int option)
 		command->json = true;
 		return NULL;
 	default:
-		command->verbose = true;
+		command->verbose++;
 		return NULL;
 	}
 }

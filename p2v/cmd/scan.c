@@ -8,7 +8,8 @@
 
 struct scan_options {
 	const struct strv *sources;
-	bool json, verbose;
+	bool json;
+	unsigned verbose;
 };
 
 static const struct option long_options[] = {
@@ -26,8 +27,8 @@ static void print_help(void)
 	      "partitions,\n"
 	      "network, and what would stop a conversion.\n"
 	      "\n"
-	      "  --json       machine.json and more on standard output\n"
-	      "  --verbose    tell each step\n",
+	      "  --json         machine.json and more on standard output\n"
+	      "  -v, --verbose  tell each step; -vv: all that libguestfs says, too\n",
 	      stdout);
 }
 
@@ -118,7 +119,7 @@ static struct err *take_option(void *arg, int option)
 	struct scan_options *options = arg;
 
 	options->json |= option == 'j';
-	options->verbose |= option == 'v';
+	options->verbose += option == 'v';
 	return NULL;
 }
 

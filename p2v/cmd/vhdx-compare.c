@@ -7,12 +7,12 @@
 #include "p2v/cmd/vhdx.h"
 #include "vhdx/compare.h"
 
-enum { OPT_THREADS = 256, OPT_JSON, OPT_VERBOSE };
+enum { OPT_THREADS = 256, OPT_JSON };
 
 static const struct option long_options[] = {
 	{"threads", required_argument, NULL, OPT_THREADS},
 	{"json", no_argument, NULL, OPT_JSON},
-	{"verbose", no_argument, NULL, OPT_VERBOSE},
+	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
@@ -45,7 +45,7 @@ static struct err *take_option(void *arg, int option)
 	if (option == OPT_THREADS)
 		return vhdx_take_threads(&options->threads);
 	options->json |= option == OPT_JSON;
-	options->verbose |= option == OPT_VERBOSE;
+	options->verbose |= option == 'v';
 	return NULL;
 }
 

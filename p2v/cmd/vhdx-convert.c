@@ -11,13 +11,13 @@
 /* What the format's own structures may take, but for very large disks. */
 #define MARGIN_BYTES (16ull << 20)
 
-enum { OPT_THREADS = OPT_LAST_MAKE, OPT_JSON, OPT_VERBOSE };
+enum { OPT_THREADS = OPT_LAST_MAKE, OPT_JSON };
 
 static const struct option long_options[] = {
 	MAKE_OPTIONS,
 	{"threads", required_argument, NULL, OPT_THREADS},
 	{"json", no_argument, NULL, OPT_JSON},
-	{"verbose", no_argument, NULL, OPT_VERBOSE},
+	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
@@ -52,7 +52,7 @@ static struct err *take_option(void *arg, int option)
 	if (option == OPT_THREADS)
 		return vhdx_take_threads(&options->threads);
 	options->json |= option == OPT_JSON;
-	options->verbose |= option == OPT_VERBOSE;
+	options->verbose |= option == 'v';
 	return vhdx_take_make_option(&options->make, option);
 }
 

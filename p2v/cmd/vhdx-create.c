@@ -4,12 +4,12 @@
 
 #include "p2v/cmd/vhdx.h"
 
-enum { OPT_SIZE = OPT_LAST_MAKE, OPT_VERBOSE };
+enum { OPT_SIZE = OPT_LAST_MAKE };
 
 static const struct option long_options[] = {
 	MAKE_OPTIONS,
 	{"size", required_argument, NULL, OPT_SIZE},
-	{"verbose", no_argument, NULL, OPT_VERBOSE},
+	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
@@ -36,7 +36,7 @@ static struct err *take_option(void *arg, int option)
 
 	if (option == OPT_SIZE)
 		return cmd_parse_size("--size", optarg, &options->make.image.size_bytes);
-	options->verbose |= option == OPT_VERBOSE;
+	options->verbose |= option == 'v';
 	return vhdx_take_make_option(&options->make, option);
 }
 

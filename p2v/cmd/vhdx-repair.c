@@ -14,7 +14,7 @@
 #include "vhdx/convert.h"
 #include "vhdx/repair.h"
 
-enum { OPT_BACKUP = 256, OPT_OUTPUT, OPT_UNDO, OPT_DRY_RUN, OPT_COMPLETE, OPT_JSON, OPT_VERBOSE };
+enum { OPT_BACKUP = 256, OPT_OUTPUT, OPT_UNDO, OPT_DRY_RUN, OPT_COMPLETE, OPT_JSON };
 
 static const struct option long_options[] = {
 	{"backup", required_argument, NULL, OPT_BACKUP},
@@ -23,7 +23,7 @@ static const struct option long_options[] = {
 	{"dry-run", no_argument, NULL, OPT_DRY_RUN},
 	{"complete", no_argument, NULL, OPT_COMPLETE},
 	{"json", no_argument, NULL, OPT_JSON},
-	{"verbose", no_argument, NULL, OPT_VERBOSE},
+	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
@@ -73,7 +73,7 @@ static struct err *take_option(void *arg, int option)
 		options->flags |= VHDX_REPAIR_COMPLETE;
 	options->dry_run |= option == OPT_DRY_RUN;
 	options->json |= option == OPT_JSON;
-	options->verbose |= option == OPT_VERBOSE;
+	options->verbose |= option == 'v';
 	return NULL;
 }
 

@@ -44,7 +44,7 @@ static void take_message(guestfs_h *g, void *opaque, uint64_t event, int handle,
 	for (size_t i = 0; i < lines.count; i++) {
 		const char *line = lines.items[i];
 
-		log_debug(console->log, "libguestfs: %s", line);
+		log_trace(console->log, "libguestfs: %s", line);
 		if (line[strspn(line, " \t")])
 			snprintf(console->last, sizeof console->last, "%s", line);
 	}
@@ -136,7 +136,8 @@ static struct err *create_handle(struct appliance *appliance, const struct attem
 				       0, &appliance->console) < 0 ||
 	    guestfs_set_backend(g, "direct") || guestfs_set_tmpdir(g, appliance->scratch_dir) ||
 	    guestfs_set_pgroup(g, 1) || guestfs_set_network(g, 0) || guestfs_set_autosync(g, 1) ||
-	    guestfs_set_memsize(g, MEMORY_MIB) || guestfs_set_smp(g, 1))
+	    guestfs_set_memsize(g, MEMORY_MIB) || guestfs_set_smp(g, 1) ||
+	    (appliance->log && appliance->log->max_level >= LOG_LEVEL_TRACE && guestfs_set_verbose(g, 1)))
 		return appliance_error(appliance, "libguestfs");
 	bind_hypervisor(appliance);
 	return strcmp(attempt->accelerator, "tcg") == 0 ? set_emulated(appliance) : NULL;
@@ -174,7 +175,7 @@ static struct err *launch_error(struct appliance *appliance)
 				     (int)strcspn(text, "\n"), text, last[0] ? "; its last words: " : "",
 				     last),
 			  "try 'libguestfs-test-tool'; $LIBGUESTFS_HV names the hypervisor, "
-			  "$LIBGUESTFS_DEBUG=1 with --verbose tells more");
+			  "-vv shows all that libguestfs says");
 }
 
 static struct err *try_launch(struct appliance *appliance, const struct appliance_options *options,

@@ -24,7 +24,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/remove-tree.h"
 
-/* A folder of the test's own with a tree, a folder with a socket, and a process group. */
+/* A folder of the test's own with a tree, and a folder with a socket. */
 struct bench {
 	char dir[64];
 	char *tree;
@@ -102,63 +102,51 @@ static bool goes(const char *path)
 	return !exists(path);
 }
 
-/* A process that has given everything to a guardian; it writes the group it started to `tell`. */
+/* A process that has given everything to a guardian; it writes a byte to `tell` then. */
 static void own(const struct bench *bench, int tell, bool dismiss)
 {
 	struct guardian *guardian;
-	pid_t group = fork();
 
-	if (!group) {
-		setpgid(0, 0);
-		pause();
-		_exit(0);
-	}
-	setpgid(group, group);
 	if (guardian_start(&guardian))
 		_exit(1);
 	guardian_watch_tree(guardian, "/nothing/there");
 	guardian_watch_tree(guardian, bench->tree);
 	guardian_watch_socket(guardian, bench->socket);
-	guardian_watch_group(guardian, group);
 	if (dismiss)
 		guardian_dismiss(guardian);
-	(void)!write(tell, &group, sizeof group);
+	(void)!write(tell, "", 1);
 	pause();
 	_exit(0);
 }
 
-/* Starts an owner, kills it once it has told its guardian all, and gives the group it had. */
-static pid_t kill_owner(const struct bench *bench, bool dismiss)
+/* Starts an owner, and kills it once it has told its guardian all. */
+static void kill_owner(const struct bench *bench, bool dismiss)
 {
-	pid_t pid, group = -1;
 	int tell[2];
+	char byte;
+	pid_t pid;
 
 	assert_int_equal(pipe(tell), 0);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid)
 		own(bench, tell[1], dismiss);
-	assert_int_equal(read(tell[0], &group, sizeof group), sizeof group);
+	assert_int_equal(read(tell[0], &byte, 1), 1);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	close(tell[0]);
 	close(tell[1]);
-	return group;
 }
 
 static void test_all_goes_with_its_owner(void **state)
 {
 	struct bench bench;
-	pid_t group;
 
 	(void)state;
 	bench_init(&bench);
-	group = kill_owner(&bench, false);
+	kill_owner(&bench, false);
 	assert_true(goes(bench.tree));
 	assert_true(goes(bench.socket_dir));
-	for (int i = 0; i < 3000 && !kill(-group, 0); i++)
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-	assert_int_equal(kill(-group, 0), -1);
 	{
 		CLEANUP_FREE char *other = xasprintf("%s/not ours", bench.dir);
 
@@ -170,15 +158,13 @@ static void test_all_goes_with_its_owner(void **state)
 static void test_all_stays_once_dismissed(void **state)
 {
 	struct bench bench;
-	pid_t group;
 
 	(void)state;
 	bench_init(&bench);
-	group = kill_owner(&bench, true);
+	kill_owner(&bench, true);
 	/* The guardian ended before its owner did: there is nothing to wait for. */
 	assert_true(exists(bench.tree));
 	assert_true(exists(bench.socket));
-	assert_int_equal(kill(-group, SIGKILL), 0);
 	bench_deinit(&bench);
 }
 
