@@ -24,7 +24,19 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
 
 # Libraries that the program stands on, as pkg-config names them.
 PKGS_BASE = jansson libnbd
-PKGS_ALL = $(PKGS_BASE) libguestfs libarchive libxml-2.0 libzstd blkid libcrypto yaml-0.1
+PKGS_ALL = $(PKGS_BASE) libguestfs libarchive libxml-2.0 libzstd blkid libssl libcrypto yaml-0.1
+
+# BLAKE3: the system's library, or, on Debian 12, which has only its sources (in librust-blake3-dev), built
+# into ours from there.
+ifeq ($(shell pkg-config --exists libblake3 && echo yes),yes)
+PKGS_BASE += libblake3
+else
+BLAKE3_DIR = $(lastword $(sort $(wildcard /usr/share/cargo/registry/blake3-*/c)))
+BLAKE3_SRC = blake3.c blake3_dispatch.c blake3_portable.c \
+	     $(if $(filter x86_64,$(shell uname -m)),$(foreach set,sse2 sse41 avx2 avx512,blake3_$(set)_x86-64_unix.S)) \
+	     $(if $(filter aarch64,$(shell uname -m)),blake3_neon.c)
+blake3_cflags = $(if $(BLAKE3_DIR),-isystem $(BLAKE3_DIR))
+endif
 pkg_cflags := $(shell pkg-config --cflags $(PKGS_ALL) cmocka nbdkit 2>/dev/null)
 pkg_libs_base := $(shell pkg-config --libs $(PKGS_BASE) 2>/dev/null)
 pkg_libs := $(shell pkg-config --libs $(PKGS_ALL) 2>/dev/null)
@@ -43,7 +55,7 @@ ifneq ($(V),1)
 MAKEFLAGS += --silent
 endif
 override CFLAGS += -std=gnu17 $(WARN) $(SANFLAGS)
-CPPFLAGS += -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DP2V_LIBDIR='"$(libdir)"' $(pkg_cflags)
+CPPFLAGS += -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DP2V_LIBDIR='"$(libdir)"' $(pkg_cflags) $(blake3_cflags)
 override LDFLAGS += $(SANFLAGS) -Wl,--as-needed
 
 # Sources, by folder.  Programs and the plugin have their main file named here; all else is a library.
@@ -95,7 +107,13 @@ $(O)/%.o: %.c $(O)/flags
 	@echo '  CC    $<'
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 
-$(LIB_VHDX): $(call objects,$(SRC_BASE) $(SRC_VHDX))
+# Not our code: neither our warnings nor the sanitizers.
+BLAKE3_OBJ = $(addprefix $(O)/blake3/,$(addsuffix .o,$(basename $(BLAKE3_SRC))))
+$(BLAKE3_OBJ): $(O)/blake3/%.o: $(O)/flags
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -w -fPIC -fvisibility=hidden -c -o $@ $(wildcard $(addprefix $(BLAKE3_DIR)/$*.,c S))
+
+$(LIB_VHDX): $(call objects,$(SRC_BASE) $(SRC_VHDX)) $(BLAKE3_OBJ)
 $(LIB_P2V): $(call objects,$(SRC_P2V))
 $(LIB_TEST): $(call objects,$(SRC_TESTLIB))
 $(LIB_VHDX) $(LIB_P2V) $(LIB_TEST):
@@ -126,7 +144,7 @@ FUZZ_SECONDS ?= 10
 FUZZ_CFLAGS = -std=gnu17 $(WARN) -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
 	      -fno-sanitize-recover=undefined $(FUZZ_EXTRA)
 fuzz_objects = $(patsubst %.c,$(O)/fuzz/%.o,$(1))
-FUZZ_LIB = $(call fuzz_objects,$(SRC_BASE) $(SRC_VHDX) $(wildcard tests/fuzz/lib-*.c))
+FUZZ_LIB = $(call fuzz_objects,$(SRC_BASE) $(SRC_VHDX) $(wildcard tests/fuzz/lib-*.c)) $(BLAKE3_OBJ)
 FUZZ_PROGRAMS = $(patsubst tests/fuzz/fuzz-%.c,$(O)/fuzz/%,$(SRC_FUZZ))
 FUZZ_PLAIN = $(patsubst %.c,$(O)/%,$(SRC_FUZZ)) $(O)/tests/fuzz/make-seeds
 
@@ -190,9 +208,10 @@ uninstall:
 	      $(addprefix $(DESTDIR)$(mandir)/man5/,$(notdir $(filter %.5,$(MAN))))
 	rm -rf $(DESTDIR)$(libdir) $(DESTDIR)$(includedir)
 
-# Packages of Debian 12, by use.
+# Packages of Debian 12, by use; BLAKE3's from 13 on is a library.
+DEP_BLAKE3 = $(if $(shell grep -s 'VERSION_ID="12"' /etc/os-release),librust-blake3-dev,libblake3-dev)
 DEPS_BUILD = gcc make pkg-config perl libguestfs-dev libxml2-dev libzstd-dev libarchive-dev libblkid-dev \
-	     libjansson-dev libnbd-dev libssl-dev libyaml-dev nbdkit nbdkit-plugin-dev libcmocka-dev
+	     libjansson-dev libnbd-dev libssl-dev libyaml-dev $(DEP_BLAKE3) nbdkit nbdkit-plugin-dev libcmocka-dev
 DEPS_RUN = nbdkit qemu-utils qemu-system-x86 ovmf kmod gzip xz-utils zstd lz4 bzip2 linux-image-amd64 \
 	   e2fsprogs xfsprogs lvm2
 DEPS_TEST = mmdebstrap libguestfs-xfs libnbd-bin libvhdi-utils libguestfs-tools libxml2-utils libvirt-clients \
