@@ -31,6 +31,8 @@
 #define VHDX_TIB (1024ull * 1024 * 1024 * 1024)
 
 #define VHDX_MAX_DISK_BYTES (64 * VHDX_TIB) /* [2.6.2.2] */
+/* No file is as long: 64 TiB of blocks, a 4096th of that in bitmaps, 2047 regions of 4 GiB at most. */
+#define VHDX_MAX_FILE_BYTES (128 * VHDX_TIB)
 #define VHDX_MIN_BLOCK_BYTES (1 * VHDX_MIB) /* [2.6.2.1] */
 #define VHDX_MAX_BLOCK_BYTES (256 * VHDX_MIB)
 

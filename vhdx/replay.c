@@ -6,6 +6,7 @@
  */
 #include "vhdx/replay.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,6 +190,12 @@ struct err *vhdx_replay_create(struct blk *file, const struct vhdx_log_ring *rin
 		return err_nomem();
 	TRY(vhdx_log_walk(file, ring, sequence, add_step, r));
 	TRY(make_pieces(r));
+	/* What is kept for each MiB of a file must not be for as many as an entry may name. */
+	if (sequence->last_file_offset > VHDX_MAX_FILE_BYTES)
+		return err_advise(err_refused("%s: the log says that the file is %" PRIu64
+					      " bytes long, which no VHDX can be",
+					      file->name, sequence->last_file_offset),
+				  "the file is damaged: copy it again from where it came from");
 	if (sequence->last_file_offset > r->blk.size_bytes)
 		r->blk.size_bytes = sequence->last_file_offset;
 	if (r->piece_count && r->pieces[r->piece_count - 1].end > r->blk.size_bytes)

@@ -375,6 +375,10 @@ static void test_length(void **state)
 	put_entry(file, &behind);
 	assert_true(find(file, &sequence));
 	assert_error(vhdx_replay_create(file, &r, &sequence, &in_memory), ERR_REFUSED);
+	/* A length beyond reason must not decide how much memory is taken (found by fuzzing). */
+	sequence.entry_count = 0;
+	sequence.last_file_offset = VHDX_MAX_FILE_BYTES + 1;
+	assert_error(vhdx_replay_create(file, &r, &sequence, &in_memory), ERR_REFUSED);
 }
 
 /* What our own writer makes is read back by the reader, all around the ring. */
