@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * supermin(1) builds the appliance; its options are those that libguestfs
- * gives it (lib/appliance.c there), so that both use the same files.
- *
  * A Linux kernel for x86 is a small loader and a compressed ELF image
  * (Documentation/arch/x86/boot.rst: payload_offset, payload_length).  QEMU
  * starts the ELF image directly if it has a PVH entry point.
@@ -18,78 +15,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "p2v/base/le.h"
 #include "p2v/base/mem.h"
-#include "p2v/base/run.h"
 #include "p2v/base/strv.h"
 #include "p2v/guest/sha256.h"
 #include "p2v/guest/user-cache.h"
 
-#define BUILD_LIMIT_NS 900000000000ull
 #define MAX_KERNEL_BYTES (512u << 20)
-
-/* The folder of the search path that has a supermin.d, unless a fixed appliance comes before it. */
-static char *find_supermin_dir(guestfs_h *g)
-{
-	const char *path = guestfs_get_path(g);
-	CLEANUP_STRV struct strv dirs = {0};
-
-	strv_split(&dirs, path ? path : "", ":");
-	for (size_t i = 0; i < dirs.count; i++) {
-		CLEANUP_FREE char *fixed = xasprintf("%s/README.fixed", dirs.items[i]);
-		CLEANUP_FREE char *supermin = xasprintf("%s/supermin.d", dirs.items[i]);
-
-		if (access(fixed, F_OK) == 0)
-			return NULL;
-		if (access(supermin, F_OK) == 0)
-			return take_ptr(supermin);
-	}
-	return NULL;
-}
-
-/* libguestfs's own cache folder, which only we may be able to write. */
-static struct err *make_cache_dir(const char *dir)
-{
-	struct stat st;
-
-	if (mkdir(dir, 0755) && errno != EEXIST)
-		return err_from_errno(errno, "%s", dir);
-	if (lstat(dir, &st))
-		return err_from_errno(errno, "%s", dir);
-	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
-		return err_failed("%s: belongs to somebody else", dir);
-	return NULL;
-}
-
-struct err *appliance_build(guestfs_h *g, const struct log *log, char **ret_dir)
-{
-	CLEANUP_FREE char *supermin_dir = find_supermin_dir(g);
-	CLEANUP_FREE char *cache_parent = guestfs_get_cachedir(g);
-	CLEANUP_FREE char *cache = NULL;
-	CLEANUP_FREE char *lock = NULL;
-	CLEANUP_FREE char *dir = NULL;
-	struct run_options options = {.time_limit_ns = BUILD_LIMIT_NS, .log = log};
-	struct utsname machine;
-
-	*ret_dir = NULL;
-	if (!supermin_dir || !cache_parent || uname(&machine))
-		return NULL;
-	cache = xasprintf("%s/.guestfs-%u", cache_parent, geteuid());
-	lock = xasprintf("%s/lock", cache);
-	dir = xasprintf("%s/appliance.d", cache);
-	TRY(make_cache_dir(cache));
-	if (access(dir, F_OK))
-		log_info(log, "building libguestfs's appliance, once");
-	TRY(run_argv((const char *const[]){"supermin", "--build", "--if-newer", "--lock", lock,
-					   "--copy-kernel", "-f", "ext2", "--host-cpu", machine.machine,
-					   supermin_dir, "-o", dir, NULL},
-		     &options, NULL));
-	*ret_dir = take_ptr(dir);
-	return NULL;
-}
 
 /* A file mapped for reading. */
 struct mapping {

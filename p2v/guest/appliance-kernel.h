@@ -14,8 +14,9 @@
 
 /*
  * Has the appliance built (by supermin, as libguestfs itself would: minutes the first time, nothing later),
- * so that this does not count as time to start.  *ret_dir: the folder with kernel, initrd and root; NULL
- * where libguestfs uses an appliance of another kind.  The caller frees it.
+ * so that this does not count as time to start, and nothing of it stays behind if we are killed.  *ret_dir:
+ * the folder with kernel, initrd and root; NULL where libguestfs uses an appliance of another kind.  The
+ * caller frees it.
  */
 struct err *appliance_build(guestfs_h *g, const struct log *log, char **ret_dir) ERR_MUST_CHECK;
 

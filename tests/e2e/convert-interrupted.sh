@@ -3,7 +3,8 @@
 #
 # Ctrl-C and SIGKILL at 20 random moments of a conversion: nothing under its
 # final name, no folder, process or socket left, the source unchanged, and the
-# next run works.
+# next run works.  Killed while libguestfs's appliance is built, it leaves nothing
+# in libguestfs's cache folder either.
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
 . "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
 
@@ -58,6 +59,39 @@ for round in $(seq "$rounds"); do
 	check "$signal after $moment_ms ms: nothing under its final name" nothing_left "$out"
 	check "$signal after $moment_ms ms: no socket or folder left" nothing_in_tmp
 done
+
+# killed_while_building: in a cache folder where the appliance is missing, or older than its packages.
+cache=$work/cache
+mkdir "$cache"
+build_begins() {
+	for _ in $(seq 600); do
+		[ -z "$(find "$cache" -path '*/appliance.d.*' -name 'appliance.d.*')" ] || return 0
+		sleep 0.1
+	done
+	return 1
+}
+only_old_in_cache() {
+	for _ in $(seq 100); do
+		[ -n "$(find "$cache/.guestfs-$(id -u)" -mindepth 1 ! -name lock ! -path '*/appliance.d' ! -path '*/appliance.d/*' ! -name 'qemu-*')" ] || return 0
+		sleep 0.1
+	done
+	find "$cache" && return 1
+}
+killed_while_building() {
+	LIBGUESTFS_CACHEDIR=$cache "$p2v" scan "$disk" &
+	local victim=$! status=0
+	build_begins || status=$?
+	kill -KILL "$victim"
+	wait "$victim" || true
+	[ "$status" = 0 ] && only_old_in_cache
+}
+check 'killed while the appliance is built for the first time' killed_while_building
+check 'there is no appliance then' test ! -e "$cache/.guestfs-$(id -u)/appliance.d"
+mkdir "$cache/.guestfs-$(id -u)/appliance.d"
+touch -d 2001-01-01 "$cache/.guestfs-$(id -u)/appliance.d"
+check 'killed while the appliance is built anew' killed_while_building
+check 'the old one is still there' test -d "$cache/.guestfs-$(id -u)/appliance.d"
+check 'no process left' gone
 
 check 'the next run works' convert
 check 'its result is whole' "$p2v" vhdx check "$out/x/x-disk1.vhdx"
