@@ -12,6 +12,9 @@ static const struct blk_ops vhdx_ops = {
 	.discard = vhdx_op_discard,
 	.extents = vhdx_op_extents,
 	.flush = vhdx_op_flush,
+	.locate = vhdx_op_locate,
+	.can_clone = vhdx_op_can_clone,
+	.clone = vhdx_op_clone,
 	.close = vhdx_op_close,
 };
 

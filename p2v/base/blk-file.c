@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+#include "p2v/base/clone.h"
 #include "p2v/base/direct.h"
 #include "p2v/base/mem.h"
 
@@ -196,6 +197,29 @@ static struct err *file_extents(struct blk *blk, uint64_t len_bytes, uint64_t of
 	return NULL;
 }
 
+static struct err *file_locate(struct blk *blk, uint64_t len_bytes, uint64_t offset,
+			       struct blk_place *ret_place)
+{
+	*ret_place = (struct blk_place){blk, offset, len_bytes};
+	return NULL;
+}
+
+static bool file_can_clone(struct blk *blk, struct blk *file)
+{
+	return file->ops == blk->ops && clone_find_way(to_file(file)->fd, to_file(blk)->fd) != CLONE_NONE;
+}
+
+static struct err *file_clone(struct blk *blk, struct blk *file, uint64_t len_bytes, uint64_t file_offset,
+			      uint64_t offset, uint64_t *ret_bytes)
+{
+	int from_fd = to_file(file)->fd, to_fd = to_file(blk)->fd;
+	uint64_t bytes =
+		clone_range(clone_find_way(from_fd, to_fd), from_fd, file_offset, to_fd, offset, len_bytes);
+
+	*ret_bytes = bytes - bytes % BLK_CLONE_ALIGN_BYTES;
+	return NULL;
+}
+
 static struct err *file_resize(struct blk *blk, uint64_t size_bytes)
 {
 	if (to_file(blk)->is_device)
@@ -226,6 +250,9 @@ static const struct blk_ops file_ops = {
 	.discard = file_discard,
 	.extents = file_extents,
 	.flush = file_flush,
+	.locate = file_locate,
+	.can_clone = file_can_clone,
+	.clone = file_clone,
 	.resize = file_resize,
 	.close = file_close,
 };

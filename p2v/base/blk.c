@@ -98,6 +98,30 @@ struct err *blk_flush(struct blk *blk)
 	return blk->ops->flush(blk);
 }
 
+struct err *blk_locate(struct blk *blk, uint64_t len_bytes, uint64_t offset, struct blk_place *ret_place)
+{
+	TRY(check_range(blk, "locate", len_bytes, offset));
+	*ret_place = (struct blk_place){.len_bytes = len_bytes};
+	return len_bytes && blk->ops->locate ? blk->ops->locate(blk, len_bytes, offset, ret_place) : NULL;
+}
+
+bool blk_can_clone(struct blk *blk, struct blk *file)
+{
+	return !(blk->flags & BLK_READ_ONLY) && blk->ops->can_clone && blk->ops->can_clone(blk, file);
+}
+
+struct err *blk_clone(struct blk *blk, struct blk *file, uint64_t len_bytes, uint64_t file_offset,
+		      uint64_t offset, uint64_t *ret_bytes)
+{
+	*ret_bytes = 0;
+	TRY(check_change(blk, "clone", len_bytes, offset));
+	TRY(check_range(file, "clone", len_bytes, file_offset));
+	len_bytes -= len_bytes % BLK_CLONE_ALIGN_BYTES;
+	if (!len_bytes || (offset | file_offset) % BLK_CLONE_ALIGN_BYTES || !blk_can_clone(blk, file))
+		return NULL;
+	return blk->ops->clone(blk, file, len_bytes, file_offset, offset, ret_bytes);
+}
+
 struct err *blk_resize(struct blk *blk, uint64_t size_bytes)
 {
 	if (blk->flags & BLK_READ_ONLY || !blk->ops->resize)

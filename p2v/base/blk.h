@@ -21,6 +21,7 @@
 #ifndef P2V_BASE_BLK_H
 #define P2V_BASE_BLK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,13 @@ struct blk;
 /* Called for runs in ascending order without gaps; an error ends the walk and is returned. */
 typedef struct err *(*blk_extent_fn)(void *arg, uint64_t offset, uint64_t len_bytes, unsigned extent_flags);
 
+/* Where a range's bytes lie. */
+struct blk_place {
+	struct blk *file; /* NULL: nowhere else, or not so simple */
+	uint64_t offset; /* in file */
+	uint64_t len_bytes; /* of the range, from its start */
+};
+
 struct blk_ops {
 	const char *kind; /* "file", "vhdx", … */
 	struct err *(*pread)(struct blk *blk, void *buf, size_t len_bytes, uint64_t offset);
@@ -56,6 +64,12 @@ struct blk_ops {
 	struct err *(*extents)(struct blk *blk, uint64_t len_bytes, uint64_t offset, blk_extent_fn fn,
 			       void *arg);
 	struct err *(*flush)(struct blk *blk);
+	struct err *(*locate)(struct blk *blk, uint64_t len_bytes, uint64_t offset,
+			      struct blk_place *ret_place);
+	/* Both or none: see blk_clone(). */
+	bool (*can_clone)(struct blk *blk, struct blk *file);
+	struct err *(*clone)(struct blk *blk, struct blk *file, uint64_t len_bytes, uint64_t file_offset,
+			     uint64_t offset, uint64_t *ret_bytes);
 	/* Sets blk->size_bytes; what is new reads as zeros.  NULL: the size is fixed.  Not to be called while
 	 * other requests run behind the new end. */
 	struct err *(*resize)(struct blk *blk, uint64_t size_bytes);
@@ -82,6 +96,22 @@ struct err *blk_discard(struct blk *blk, uint64_t len_bytes, uint64_t offset) ER
 struct err *blk_extents(struct blk *blk, uint64_t len_bytes, uint64_t offset, blk_extent_fn fn, void *arg)
 	ERR_MUST_CHECK;
 struct err *blk_flush(struct blk *blk) ERR_MUST_CHECK;
+
+/*
+ * The device that holds the start of a range as it is, down to the file; true until either is changed.
+ */
+struct err *blk_locate(struct blk *blk, uint64_t len_bytes, uint64_t offset, struct blk_place *ret_place)
+	ERR_MUST_CHECK;
+
+/*
+ * Writes what `file`, found by blk_locate(), has at file_offset, without moving it through memory: it is
+ * shared, or its server copies it.  *ret_bytes of the start are done, less than asked for (0) where that is
+ * not possible; offsets must be multiples of BLK_CLONE_ALIGN_BYTES, and so is what is done.
+ */
+#define BLK_CLONE_ALIGN_BYTES 4096u
+bool blk_can_clone(struct blk *blk, struct blk *file);
+struct err *blk_clone(struct blk *blk, struct blk *file, uint64_t len_bytes, uint64_t file_offset,
+		      uint64_t offset, uint64_t *ret_bytes) ERR_MUST_CHECK;
 
 /* ERR_REFUSED if the kind has a fixed size or the device is read-only. */
 struct err *blk_resize(struct blk *blk, uint64_t size_bytes) ERR_MUST_CHECK;

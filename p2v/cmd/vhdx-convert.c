@@ -11,11 +11,12 @@
 /* What the format's own structures may take, but for very large disks. */
 #define MARGIN_BYTES (16ull << 20)
 
-enum { OPT_THREADS = OPT_LAST_MAKE, OPT_JSON };
+enum { OPT_THREADS = OPT_LAST_MAKE, OPT_NO_REFLINK, OPT_JSON };
 
 static const struct option long_options[] = {
 	MAKE_OPTIONS,
 	{"threads", required_argument, NULL, OPT_THREADS},
+	{"no-reflink", no_argument, NULL, OPT_NO_REFLINK},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
@@ -27,7 +28,7 @@ struct convert_options {
 	const char *target;
 	struct make_options make;
 	unsigned threads;
-	bool json, verbose;
+	bool no_reflink, json, verbose;
 };
 
 static void print_help(void)
@@ -39,6 +40,7 @@ static void print_help(void)
 	      "appears when it is whole.  What reads as zeros takes no space in it.\n"
 	      "\n" MAKE_OPTIONS_HELP "  --threads N         that read and write at once (default: as many as "
 	      "processors, 2 to 8)\n"
+	      "  --no-reflink        share no space with SRC where the file system could (XFS, btrfs)\n"
 	      "  --json              the result on standard output, progress as JSON lines on standard "
 	      "error\n"
 	      "  --verbose           tell each step\n",
@@ -51,6 +53,7 @@ static struct err *take_option(void *arg, int option)
 
 	if (option == OPT_THREADS)
 		return vhdx_take_threads(&options->threads);
+	options->no_reflink |= option == OPT_NO_REFLINK;
 	options->json |= option == OPT_JSON;
 	options->verbose |= option == 'v';
 	return vhdx_take_make_option(&options->make, option);
@@ -91,6 +94,7 @@ static struct err *copy(const struct convert_options *options, struct blk *sourc
 	enum progress_style style = options->json ? PROGRESS_JSON : PROGRESS_AUTO;
 	struct image_convert_options convert = {
 		.threads = options->threads,
+		.no_clone = options->no_reflink,
 		.data = data,
 		.progress = progress_create(stderr, style, "convert", extents_total_bytes(data)),
 	};
@@ -144,10 +148,15 @@ static struct err *convert(const struct convert_options *options)
 	TRY(image_open(options->source, &log, NULL, &source));
 	inherit(&image, source);
 	TRY(blk_data_extents(source, source->size_bytes, 0, &data));
-	TRY(check_space(output, &image, extents_total_bytes(&data), &log));
+	if (image.fixed)
+		TRY(check_space(output, &image, extents_total_bytes(&data), &log));
 	TRY(image_create(output_path(output), &image, &log, &target));
 	image.size_bytes = target->size_bytes;
-	err = copy(options, source, target, &data);
+	err = NULL;
+	if (!image.fixed && (options->no_reflink || !image_can_clone(source, target)))
+		err = check_space(output, &image, extents_total_bytes(&data), &log);
+	if (!err)
+		err = copy(options, source, target, &data);
 	TRY(err_first(err, blk_close(target)));
 	TRY(output_commit(output));
 	return report(options, &image, extents_total_bytes(&data));
