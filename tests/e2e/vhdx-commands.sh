@@ -91,7 +91,7 @@ usage() {
 	check "usage: $*" refuses 2 "$pattern" "$p2v" vhdx "$@"
 }
 usage 'no command' # nothing at all
-usage "'repair' is no command" repair x
+usage "'mend' is no command" mend x
 usage 'the image is missing' info
 usage "'b' is one argument too many" info a b
 usage "'--frob' is not known" info --frob x
@@ -111,9 +111,9 @@ check 'too large for a VHDX' refuses 3 't.vhdx' "$p2v" vhdx create --size 65T t.
 check 'nothing was left' is_not compgen -G "$work/t.*"
 check 'nothing hidden was left' is_not compgen -G "$work/.*.??????"
 
-for command in '' info check map create convert compare; do
+for command in '' info check map create convert compare repair; do
 	# shellcheck disable=SC2086 # none, or one word
 	check "help: $command" says "p2v vhdx $command" "$p2v" vhdx $command --help
 done
-check 'help lists no command that is not there' is_not grep -q repair <("$p2v" vhdx --help)
+check 'help lists no command that is not there' is_not grep -q mend <("$p2v" vhdx --help)
 finish
