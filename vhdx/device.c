@@ -15,6 +15,7 @@ static const struct blk_ops vhdx_ops = {
 	.locate = vhdx_op_locate,
 	.can_clone = vhdx_op_can_clone,
 	.clone = vhdx_op_clone,
+	.resize = vhdx_op_resize,
 	.close = vhdx_op_close,
 };
 

@@ -123,6 +123,7 @@ struct err *vhdx_op_locate(struct blk *blk, uint64_t len_bytes, uint64_t offset,
 bool vhdx_op_can_clone(struct blk *blk, struct blk *file);
 struct err *vhdx_op_clone(struct blk *blk, struct blk *file, uint64_t len_bytes, uint64_t file_offset,
 			  uint64_t offset, uint64_t *ret_bytes) ERR_MUST_CHECK;
+struct err *vhdx_op_resize(struct blk *blk, uint64_t size_bytes) ERR_MUST_CHECK;
 struct err *vhdx_op_close(struct blk *blk) ERR_MUST_CHECK;
 
 /* True if all blocks of a range are in the file, and will be so after a power cut: then what is written there

@@ -8,6 +8,9 @@
  * there.  discard, and zero with BLK_MAY_TRIM, give whole blocks of a dynamic or
  * differencing file back; the space is reused after the next flush.
  *
+ * blk_resize() makes the disk larger, never smaller (ERR_REFUSED); after a power cut
+ * it has either the one size or the other.
+ *
  * What survives a power cut: everything before the last flush that returned.
  * A finished file changes its BAT through the log, as [MS-VHDX] 2.3 asks; a file
  * under construction carries the required metadata item "incomplete", so that

@@ -176,8 +176,10 @@ static struct err *repair_in_place(const struct repair_options *options, const s
 	CLEANUP_BLK struct blk *file = NULL;
 	struct err *err;
 
-	TRY(err_as(blk_file_open(options->file, BLK_FILE_WRITE, 0, &file), ERR_REFUSED));
-	TRY(err_as(write_backup(repair, backup_path), ERR_REFUSED));
+	TRY(err_advise(err_as(blk_file_open(options->file, BLK_FILE_WRITE, 0, &file), ERR_REFUSED),
+		       "repair it as one who may write it, or into a copy with --output"));
+	TRY(err_advise(err_as(write_backup(repair, backup_path), ERR_REFUSED),
+		       "name another place with --backup, or repair into a copy with --output"));
 	err = vhdx_repair_apply(repair, file);
 	if (!err)
 		err = blk_close(take_ptr(file));
@@ -247,7 +249,7 @@ static struct err *repair(const struct repair_options *options)
 	CLEANUP_BLK struct blk *file = NULL;
 	struct vhdx_repair_summary summary;
 
-	TRY(blk_file_open(options->file, 0, 0, &file));
+	TRY(err_advise(blk_file_open(options->file, 0, 0, &file), "name a VHDX file"));
 	TRY(vhdx_repair_plan(file, options->flags, &plan));
 	summary = vhdx_repair_summarize(plan);
 	if (!options->json)
@@ -267,8 +269,9 @@ static struct err *undo(const struct repair_options *options)
 	CLEANUP_BLK struct blk *file = NULL;
 	CLEANUP_BLK struct blk *backup = NULL;
 
-	TRY(blk_file_open(options->undo, 0, 0, &backup));
-	TRY(blk_file_open(options->file, BLK_FILE_WRITE, 0, &file));
+	TRY(err_advise(blk_file_open(options->undo, 0, 0, &backup), "name the backup of a repair"));
+	TRY(err_advise(blk_file_open(options->file, BLK_FILE_WRITE, 0, &file),
+		       "name the file that was repaired, as one who may write it"));
 	TRY(vhdx_repair_undo(file, backup));
 	if (!options->json)
 		printf("%s: is as it was before its repair; %s is no longer needed\n", options->file,

@@ -19,6 +19,7 @@ static const struct verb commands[] = {
 	{"create", "FILE --size SIZE [options]", "make an empty disk image", vhdx_cmd_create},
 	{"convert", "SRC DST [options]", "copy a disk image into another format", vhdx_cmd_convert},
 	{"compare", "A B [--json]", "tell whether two disk images hold the same", vhdx_cmd_compare},
+	{"resize", "FILE SIZE [--json]", "make the disk in a VHDX larger", vhdx_cmd_resize},
 	{"repair", "FILE [--dry-run] [options]", "put a damaged VHDX right", vhdx_cmd_repair},
 };
 

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Making disks larger: the content stays, what is new is zeros, the file is clean;
+ * after a power cut the disk has the one size or the other.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "p2v/base/mem.h"
+#include "tests/vhdx/lib-power-cut.h"
+#include "tests/vhdx/lib-vhdx.h"
+#include "vhdx/device.h"
+
+#define DATA_BYTES 5000u
+
+static const struct resize_case {
+	struct vhdx_create_options options;
+	uint64_t size_bytes; /* to which it grows */
+	bool bat_moves;
+} cases[] = {
+	{{.size_bytes = 3 * MIB + 512}, 3 * MIB + 1024, false}, /* within the last block */
+	{{.size_bytes = 3 * MIB + 512}, 64 * MIB, false},
+	{{.size_bytes = 8 * MIB, .logical_sector_bytes = 4096}, 100 * MIB + 4096, false},
+	{{.size_bytes = 3 * MIB + 512, .flags = VHDX_FIXED}, 40 * MIB, false},
+	{{.size_bytes = 1 * GIB, .block_bytes = 1 << 20}, 200 * GIB, true},
+	{{.size_bytes = 1 * GIB, .block_bytes = 256 << 20}, 64 * TIB, true},
+	{{.size_bytes = 64 * MIB, .block_bytes = 1 << 20, .flags = VHDX_FIXED}, 160 * GIB, true},
+};
+
+static void fill(uint8_t *data, uint8_t seed)
+{
+	for (size_t i = 0; i < DATA_BYTES; i++)
+		data[i] = (uint8_t)(seed + i * 7);
+}
+
+/* At the start, and at the end of the small disk. */
+static void write_marks(struct blk *vhdx)
+{
+	uint8_t data[DATA_BYTES];
+
+	fill(data, 1);
+	assert_no_error(blk_pwrite(vhdx, data, sizeof data, 0, 0));
+	fill(data, 2);
+	assert_no_error(blk_pwrite(vhdx, data, sizeof data, vhdx->size_bytes - sizeof data, 0));
+}
+
+static void assert_bytes(struct blk *vhdx, uint64_t offset, const uint8_t *expected)
+{
+	uint8_t data[DATA_BYTES];
+
+	assert_no_error(blk_pread(vhdx, data, sizeof data, offset));
+	assert_memory_equal(data, expected, sizeof data);
+}
+
+static void assert_zeros(struct blk *vhdx, uint64_t offset, uint64_t len_bytes)
+{
+	CLEANUP_FREE uint8_t *data = xmalloc(len_bytes);
+
+	assert_no_error(blk_pread(vhdx, data, len_bytes, offset));
+	assert_true(blk_is_zero(data, len_bytes));
+}
+
+static void assert_marks(struct blk *vhdx, uint64_t old_bytes)
+{
+	uint64_t new_bytes = vhdx->size_bytes - old_bytes;
+	uint8_t data[DATA_BYTES];
+
+	fill(data, 1);
+	assert_bytes(vhdx, 0, data);
+	fill(data, 2);
+	assert_bytes(vhdx, old_bytes - sizeof data, data);
+	assert_zeros(vhdx, old_bytes, new_bytes < 4 * MIB ? new_bytes : 4 * MIB);
+	if (new_bytes > 8 * MIB)
+		assert_zeros(vhdx, vhdx->size_bytes - MIB, MIB);
+}
+
+/* What a writer that does not clear may leave behind the disk's end in its last block. */
+static void soil_tail(struct blk *vhdx, struct blk *file)
+{
+	struct vhdx_run run;
+	uint64_t last = (vhdx->size_bytes - 1) / vhdx->preferred_bytes;
+	uint64_t used = vhdx->size_bytes - last * vhdx->preferred_bytes;
+
+	assert_no_error(vhdx_lookup(vhdx_of(vhdx), last, 1, &run));
+	if (run.file_offset && used < vhdx->preferred_bytes)
+		poke(file, run.file_offset + used, "soil", 4);
+}
+
+static void grow_one(const struct resize_case *c, bool finished)
+{
+	uint64_t old_bytes = c->options.size_bytes, bat_at;
+	struct blk *file, *vhdx = vhdx_in_memory(&c->options, &file), *again;
+	CLEANUP_BLK struct blk *left = NULL;
+	uint8_t data[DATA_BYTES];
+
+	write_marks(vhdx);
+	if (finished)
+		assert_no_error(vhdx_finish(vhdx));
+	soil_tail(vhdx, file);
+	bat_at = vhdx_of(vhdx)->regions.bat.file_offset;
+	assert_error(blk_resize(vhdx, old_bytes - 4096), ERR_REFUSED);
+	assert_error(blk_resize(vhdx, old_bytes + 100), ERR_REFUSED);
+	assert_error(blk_resize(vhdx, 64 * TIB + 4096), ERR_REFUSED);
+	assert_no_error(blk_resize(vhdx, c->size_bytes));
+	assert_int_equal(vhdx->size_bytes, c->size_bytes);
+	assert_int_equal(vhdx_of(vhdx)->regions.bat.file_offset != bat_at, c->bat_moves);
+	assert_marks(vhdx, old_bytes);
+	/* The new part can be written, also where old and new meet. */
+	fill(data, 3);
+	assert_no_error(blk_pwrite(vhdx, data, sizeof data, c->size_bytes - sizeof data, 0));
+	assert_no_error(vhdx_finish(vhdx));
+	/* Finished, it is what another would find. */
+	left = borrowed(file);
+	assert_clean(left);
+	again = vhdx_opened(borrowed(file), 0);
+	assert_int_equal(again->size_bytes, c->size_bytes);
+	assert_bytes(again, c->size_bytes - sizeof data, data);
+	fill(data, 1);
+	assert_bytes(again, 0, data);
+	assert_no_error(blk_close(again));
+	assert_no_error(blk_close(vhdx));
+}
+
+static void test_growing(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		bool is_large = cases[i].size_bytes > 100 * GIB && cases[i].options.flags & VHDX_FIXED;
+
+		grow_one(&cases[i], true);
+		if (!is_large)
+			grow_one(&cases[i], false);
+	}
+}
+
+/* Again and again, with the file closed in between. */
+static void test_growing_often(void **state)
+{
+	const struct vhdx_create_options options = {.size_bytes = 3 * MIB + 512, .block_bytes = 1 << 20};
+	struct blk *file, *vhdx = vhdx_in_memory(&options, &file), *copy;
+
+	(void)state;
+	write_marks(vhdx);
+	assert_no_error(vhdx_finish(vhdx));
+	for (uint64_t size = 4 * MIB; size <= 4 * TIB; size *= 8) {
+		assert_no_error(blk_resize(vhdx, size));
+		assert_no_error(blk_pwrite(vhdx, "x", 1, size - 1, 0));
+		assert_no_error(vhdx_finish(vhdx));
+		copy = copy_of(file);
+		assert_no_error(blk_close(vhdx));
+		assert_clean(copy);
+		file = copy;
+		vhdx = vhdx_opened(file, VHDX_OPEN_WRITE);
+	}
+	assert_int_equal(vhdx->size_bytes, 4 * MIB * (1 << 18));
+	assert_no_error(blk_close(vhdx));
+}
+
+struct world {
+	uint64_t old_bytes, new_bytes;
+	unsigned cuts, old_count, new_count;
+};
+
+static void look_after_cut(void *arg, struct blk *left)
+{
+	struct world *w = arg;
+	struct blk *vhdx;
+
+	assert_no_errors_in(left);
+	vhdx = vhdx_opened(left, VHDX_OPEN_WRITE);
+	if (vhdx->size_bytes == w->old_bytes)
+		w->old_count++;
+	else
+		w->new_count++;
+	assert_true(vhdx->size_bytes == w->old_bytes || vhdx->size_bytes == w->new_bytes);
+	assert_marks(vhdx, w->old_bytes);
+	assert_no_error(blk_close(vhdx));
+	w->cuts++;
+}
+
+static void test_power_cut(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 12; seed++) {
+		static const size_t used[] = {0, 1, 3, 4};
+		const struct resize_case *c = &cases[used[seed % COUNT_OF(used)]];
+		struct world w = {.old_bytes = c->options.size_bytes, .new_bytes = c->size_bytes};
+		struct blk *file = power_cut_create(0, seed, look_after_cut, &w), *vhdx;
+
+		assert_no_error(vhdx_create_on(file, &c->options, NULL, &vhdx));
+		write_marks(vhdx);
+		assert_no_error(vhdx_finish(vhdx));
+		power_cut_every(file, 1);
+		assert_no_error(blk_resize(vhdx, c->size_bytes));
+		power_cut_every(file, 0);
+		assert_no_error(blk_close(vhdx));
+		assert_true(w.cuts > 5);
+		assert_true(w.old_count && w.new_count);
+	}
+}
+
+/* A file that fails at any write: the disk keeps the one size or has the other, and its content. */
+static void test_failing(void **state)
+{
+	const struct resize_case *c = &cases[4];
+	unsigned failures = 0;
+
+	(void)state;
+	for (unsigned nth = 1; nth < 40; nth++) {
+		const struct blk_fault fault = {
+			.op = BLK_OP_WRITE, .end = UINT64_MAX, .nth = nth, .times = 0, .errnum = ENOSPC};
+		struct world w = {.old_bytes = c->options.size_bytes, .new_bytes = c->size_bytes};
+		struct blk *file, *vhdx = vhdx_in_memory(&c->options, &file), *left, *faulty;
+		struct err *err;
+
+		write_marks(vhdx);
+		assert_no_error(vhdx_finish(vhdx));
+		left = copy_of(file);
+		assert_no_error(blk_close(vhdx));
+		assert_no_error(blk_fault_create(left, &fault, 1, &faulty));
+		vhdx = vhdx_opened(faulty, VHDX_OPEN_WRITE);
+		err = blk_resize(vhdx, c->size_bytes);
+		failures += err != NULL;
+		if (err)
+			assert_error(err, ERR_FAILED);
+		look_after_cut(&w, copy_of(left));
+		err_free(blk_close(vhdx));
+	}
+	assert_true(failures > 3 && failures < 39);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_growing),
+		cmocka_unit_test(test_growing_often),
+		cmocka_unit_test(test_power_cut),
+		cmocka_unit_test(test_failing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
