@@ -169,48 +169,25 @@ static struct err *write_child_entries(struct resize *resize)
 	return NULL;
 }
 
-/* Pages that change together. */
-struct change {
-	uint8_t *data; /* count pages */
-	struct vhdx_log_page pages[VHDX_LOG_MAX_PAGES];
-	size_t count;
-};
-
-/* Adds what differs between the file and bytes at an offset, which may lie anywhere in pages. */
-static struct err *add_change(struct resize *resize, struct change *change, const void *bytes,
-			      size_t len_bytes, uint64_t offset)
+/* The item's place: a device that has just been made knows values alone. */
+static struct err *find_size(const struct vhdx *vhdx, uint64_t *ret_offset)
 {
-	uint64_t end = offset + len_bytes;
+	static const struct guid guid = VHDX_ITEM_DISK_SIZE;
+	CLEANUP_FINDINGS struct findings findings = {.name = vhdx->blk.name};
+	__attribute__((cleanup(vhdx_metadata_deinit))) struct vhdx_metadata metadata = {0};
 
-	for (uint64_t at = offset / PAGE * PAGE; at < end; at += PAGE) {
-		uint8_t *page = change->data + change->count * PAGE;
-		uint64_t from = at > offset ? at : offset, to = at + PAGE < end ? at + PAGE : end;
-		const uint8_t *source = (const uint8_t *)bytes + (from - offset);
-
-		TRY(blk_pread(resize->vhdx->file, page, PAGE, at));
-		if (!memcmp(page + (from - at), source, to - from))
-			continue;
-		memcpy(page + (from - at), source, to - from);
-		change->pages[change->count++] = (struct vhdx_log_page){at, page};
-	}
+	TRY(vhdx_metadata_read(vhdx->file, &vhdx->regions.metadata, &findings, &metadata));
+	TRY(findings_take_error(&findings));
+	*ret_offset = vhdx->regions.metadata.file_offset + vhdx_metadata_find(&metadata, &guid)->offset;
 	return NULL;
 }
 
-/* The table is read for it: a device that has just been made knows values, not places. */
-static struct err *add_size(struct resize *resize, struct change *change)
-{
-	static const struct guid guid = VHDX_ITEM_DISK_SIZE;
-	const struct vhdx_region *region = &resize->vhdx->regions.metadata;
-	CLEANUP_FINDINGS struct findings findings = {.name = resize->vhdx->blk.name};
-	__attribute__((cleanup(vhdx_metadata_deinit))) struct vhdx_metadata metadata = {0};
-	le64 size = le64_make(resize->new.size_bytes);
-	const struct vhdx_item *item;
-
-	TRY(vhdx_metadata_read(resize->vhdx->file, region, &findings, &metadata));
-	TRY(findings_take_error(&findings));
-	item = vhdx_metadata_find(&metadata, &guid);
-	return add_change(resize, change, &size, sizeof size, region->file_offset + item->offset);
-}
+/* What tells how large the disk is, as it is and as it will be. */
+#define SIZE_PAGES_BYTES (2 * PAGE) /* the item may lie across the border of two */
+struct tellers {
+	uint8_t old_size[SIZE_PAGES_BYTES], new_size[SIZE_PAGES_BYTES];
+	uint8_t old_tables[2][VHDX_REGION_TABLE_BYTES], new_table[VHDX_REGION_TABLE_BYTES];
+};
 
 static void set_bat_region(struct vhdx_regions *regions, const struct vhdx_region *bat)
 {
@@ -220,37 +197,42 @@ static void set_bat_region(struct vhdx_regions *regions, const struct vhdx_regio
 	regions->bat = *bat;
 }
 
-static struct err *add_regions(struct resize *resize, struct change *change)
+static void encode_regions(struct resize *resize, uint8_t *ret_table)
 {
 	struct vhdx_regions *regions = &resize->vhdx->regions;
 	const struct vhdx_region old = regions->bat;
-	CLEANUP_FREE uint8_t *table = malloc(VHDX_REGION_TABLE_BYTES);
 
-	if (!table)
-		return err_nomem();
 	set_bat_region(regions, &resize->bat);
-	vhdx_region_table_encode(regions->items, regions->count, table);
+	vhdx_region_table_encode(regions->items, regions->count, ret_table);
 	set_bat_region(regions, &old);
-	TRY(add_change(resize, change, table, VHDX_REGION_TABLE_BYTES, VHDX_REGION_TABLE_1_OFFSET));
-	return add_change(resize, change, table, VHDX_REGION_TABLE_BYTES, VHDX_REGION_TABLE_2_OFFSET);
 }
 
 /* All that was written before is durable; then the disk is larger, at once. */
 static struct err *switch_over(struct resize *resize)
 {
 	struct vhdx *vhdx = resize->vhdx;
-	CLEANUP_FREE uint8_t *data = malloc((size_t)VHDX_LOG_MAX_PAGES * PAGE);
-	struct change change = {.data = data};
+	CLEANUP_FREE struct tellers *t = calloc(1, sizeof *t);
+	bool moves = resize->bat.file_offset != vhdx->regions.bat.file_offset;
+	le64 size = le64_make(resize->new.size_bytes);
+	uint64_t size_at, pages_at;
 
-	if (!data)
+	if (!t)
 		return err_nomem();
-	TRY(add_size(resize, &change));
-	if (resize->bat.file_offset != vhdx->regions.bat.file_offset)
-		TRY(add_regions(resize, &change));
-	TRY(blk_flush(vhdx->file));
-	TRY(vhdx_log_append(vhdx->file, &vhdx->commit.log, &vhdx->headers, change.pages, change.count));
-	for (size_t i = 0; i < change.count; i++)
-		TRY(blk_pwrite(vhdx->file, change.pages[i].data, PAGE, change.pages[i].file_offset, 0));
+	TRY(find_size(vhdx, &size_at));
+	pages_at = size_at / PAGE * PAGE;
+	TRY(blk_pread(vhdx->file, t->old_size, sizeof t->old_size, pages_at));
+	memcpy(t->new_size, t->old_size, sizeof t->new_size);
+	memcpy(t->new_size + (size_at - pages_at), &size, sizeof size);
+	TRY(blk_pread(vhdx->file, t->old_tables[0], VHDX_REGION_TABLE_BYTES, VHDX_REGION_TABLE_1_OFFSET));
+	TRY(blk_pread(vhdx->file, t->old_tables[1], VHDX_REGION_TABLE_BYTES, VHDX_REGION_TABLE_2_OFFSET));
+	encode_regions(resize, t->new_table);
+	const struct vhdx_change changes[] = {
+		{pages_at, t->old_size, t->new_size, sizeof t->new_size},
+		{VHDX_REGION_TABLE_1_OFFSET, t->old_tables[0], t->new_table, VHDX_REGION_TABLE_BYTES},
+		{VHDX_REGION_TABLE_2_OFFSET, t->old_tables[1], t->new_table, VHDX_REGION_TABLE_BYTES},
+	};
+
+	TRY(vhdx_commit_changes(vhdx, changes, moves ? 3 : 1));
 	return vhdx_log_empty(vhdx->file, &vhdx->commit.log, &vhdx->headers);
 }
 
