@@ -19,15 +19,15 @@ struct cut_world {
 	const struct cut_world_kind *kind;
 	uint64_t seed;
 	struct recording *recording;
-	struct guest *guest;
+	struct disk_user *guest;
 	uint64_t created, finishing, finished, end; /* times */
 };
 
 struct user {
 	pthread_t thread;
-	struct guest *guest;
+	struct disk_user *guest;
 	struct blk *disk;
-	struct guest_run run;
+	struct disk_user_run run;
 	struct err *err;
 };
 
@@ -35,7 +35,7 @@ static void *use(void *arg)
 {
 	struct user *user = arg;
 
-	user->err = guest_use(user->guest, user->disk, &user->run);
+	user->err = disk_user_use(user->guest, user->disk, &user->run);
 	return NULL;
 }
 
@@ -47,8 +47,8 @@ static void use_disk(struct cut_world *world, struct blk *disk, uint64_t seed)
 	for (unsigned i = 0; i < threads; i++) {
 		users[i].guest = world->guest;
 		users[i].disk = disk;
-		users[i].run = (struct guest_run){world->kind->requests / threads, world->kind->flush_every,
-						  i, threads, seed * 64 + i};
+		users[i].run = (struct disk_user_run){world->kind->requests / threads,
+						      world->kind->flush_every, i, threads, seed * 64 + i};
 		if (threads == 1)
 			use(&users[i]);
 		else if (pthread_create(&users[i].thread, NULL, use, &users[i]))
@@ -65,7 +65,7 @@ struct cut_world *cut_world_live(const struct cut_world_kind *kind, uint64_t see
 				 const struct planted_fault *fault)
 {
 	struct cut_world *world = xcalloc(1, sizeof *world);
-	struct guest_layout layout = {kind->options.size_bytes, kind->window_bytes, kind->stride_bytes};
+	struct disk_user_layout layout = {kind->options.size_bytes, kind->window_bytes, kind->stride_bytes};
 	struct blk *file = overlay_create(NULL), *recorded, *vhdx, *disk;
 
 	/* Several threads: the memory below must stand it. */
@@ -76,7 +76,7 @@ struct cut_world *cut_world_live(const struct cut_world_kind *kind, uint64_t see
 	world->kind = kind;
 	world->seed = seed;
 	world->recording = recording_create();
-	world->guest = guest_create(&layout, world->recording);
+	world->guest = disk_user_create(&layout, world->recording);
 	file = recorded = recording_attach(world->recording, file);
 	if (fault)
 		file = flush_loser_create(file, fault->start, fault->end);
@@ -89,11 +89,11 @@ struct cut_world *cut_world_live(const struct cut_world_kind *kind, uint64_t see
 	assert_no_error(vhdx_finish(vhdx));
 	assert_no_error(disk == vhdx ? NULL : blk_flush(disk));
 	world->finished = recording_tick(world->recording);
-	guest_all_is_durable(world->guest);
+	disk_user_all_is_durable(world->guest);
 	use_disk(world, disk, 2 * seed + 1);
 	assert_no_error(vhdx_finish(vhdx));
 	assert_no_error(disk == vhdx ? NULL : blk_flush(disk));
-	guest_all_is_durable(world->guest);
+	disk_user_all_is_durable(world->guest);
 	world->end = recording_tick(world->recording);
 	assert_no_error(disk == vhdx ? NULL : blk_close(disk));
 	assert_no_error(blk_close(vhdx));
@@ -102,7 +102,7 @@ struct cut_world *cut_world_live(const struct cut_world_kind *kind, uint64_t see
 
 void cut_world_destroy(struct cut_world *world)
 {
-	guest_destroy(world->guest);
+	disk_user_destroy(world->guest);
 	recording_destroy(world->recording);
 	free(world);
 }
@@ -173,7 +173,7 @@ static struct err *judge_reading(const struct cut_world *world, struct blk *left
 	TRY(err_wrap(vhdx_open_on(view, VHDX_OPEN_INSPECT, NULL, &vhdx), "opening to read"));
 	(void)take_ptr(view);
 	TRY(vhdx_get_info(vhdx, &info));
-	TRY(err_wrap(guest_judge(world->guest, vhdx), "read as it was left"));
+	TRY(err_wrap(disk_user_judge(world->guest, vhdx), "read as it was left"));
 	*ret_seen = (struct seen){!info.incomplete, info.log.replayed_entries};
 	return judge_by_check(left, ret_seen->complete, false);
 }
@@ -187,12 +187,12 @@ static struct err *judge_writing(const struct cut_world *world, struct blk *left
 	TRY(err_wrap(vhdx_open_on(left, VHDX_OPEN_WRITE | VHDX_OPEN_INCOMPLETE, NULL, &vhdx),
 		     "opening to write"));
 	(void)take_ptr(owned);
-	TRY(err_wrap(guest_judge(world->guest, vhdx), "read after replay"));
+	TRY(err_wrap(disk_user_judge(world->guest, vhdx), "read after replay"));
 	if (new_blocks)
-		TRY(err_wrap(guest_judge_new_blocks(world->guest, vhdx), "written after replay"));
+		TRY(err_wrap(disk_user_judge_new_blocks(world->guest, vhdx), "written after replay"));
 	TRY(err_wrap(vhdx_finish(vhdx), "finishing"));
 	if (!new_blocks)
-		TRY(err_wrap(guest_judge(world->guest, vhdx), "read after finishing"));
+		TRY(err_wrap(disk_user_judge(world->guest, vhdx), "read after finishing"));
 	return err_wrap(judge_by_check(left, true, true), "after finishing");
 }
 
@@ -286,14 +286,14 @@ struct err *cut_world_try(struct cut_world *world, size_t states, struct cut_tal
 	CLEANUP(cleanup_power_cut) struct power_cut *cut = power_cut_create(world->recording, world->seed);
 	struct rng rng = {.state = world->seed ^ 0x5bd1e995};
 
-	guest_rewind(world->guest);
+	disk_user_rewind(world->guest);
 	for (uint64_t time = 1; time <= world->end; time++) {
 		size_t tries = (states + rng_below(&rng, world->end)) / world->end;
 
 		if (!tries)
 			continue;
 		(void)power_cut_advance(cut, time);
-		guest_advance(world->guest, time);
+		disk_user_advance(world->guest, time);
 		/* Without anything undecided there is one state. */
 		if (!power_cut_pending(cut))
 			tries = 1;

@@ -3,14 +3,14 @@
 #ifndef TESTS_VHDX_LIB_CUT_WORLDS_H
 #define TESTS_VHDX_LIB_CUT_WORLDS_H
 
-#include "tests/base/lib-guest.h"
+#include "tests/base/lib-disk-user.h"
 #include "vhdx/vhdx.h"
 
 /* What happens in a life: made, used, finished, used again, finished. */
 struct cut_world_kind {
 	const char *name;
 	struct vhdx_create_options options;
-	uint64_t window_bytes, stride_bytes; /* struct guest_layout */
+	uint64_t window_bytes, stride_bytes; /* struct disk_user_layout */
 	unsigned requests, flush_every, threads;
 };
 

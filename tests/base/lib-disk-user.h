@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A guest that uses a disk, and remembers what each sector may hold after a
+ * A user of a disk: it remembers what each sector may hold after a
  * power cut: what was durable last (flushed, or written with FUA), or anything
  * that it asked for since.
  *
@@ -8,45 +8,46 @@
  * sector's own, all over, so that what is old, lost, torn or in the wrong place
  * shows.
  */
-#ifndef TESTS_BASE_LIB_GUEST_H
-#define TESTS_BASE_LIB_GUEST_H
+#ifndef TESTS_BASE_LIB_DISK_USER_H
+#define TESTS_BASE_LIB_DISK_USER_H
 
 #include "tests/base/lib-blk-conformance.h"
 #include "tests/base/lib-recording.h"
 
 /* The guest knows `count` windows of the disk, each window_bytes long, stride_bytes apart (equal: all of
  * the disk).  Lengths are multiples of 512; what lies behind the disk's end is not there. */
-struct guest_layout {
+struct disk_user_layout {
 	uint64_t disk_bytes, window_bytes, stride_bytes;
 };
 
-struct guest;
+struct disk_user;
 
 /* The disk reads as zeros so far.  The recording gives the time, and must live longer. */
-struct guest *guest_create(const struct guest_layout *layout, struct recording *recording);
-void guest_destroy(struct guest *guest);
+struct disk_user *disk_user_create(const struct disk_user_layout *layout, struct recording *recording);
+void disk_user_destroy(struct disk_user *guest);
 
 /* Random requests: writes, zeros, trims, with and without FUA, flushes.  From several threads, each with
  * its own share of the windows: `share` of `shares`. */
-struct guest_run {
+struct disk_user_run {
 	unsigned requests, flush_every; /* one in so many is a flush, on average */
 	unsigned share, shares;
 	uint64_t seed;
 };
-struct err *guest_use(struct guest *guest, struct blk *disk, const struct guest_run *run) ERR_MUST_CHECK;
+struct err *disk_user_use(struct disk_user *guest, struct blk *disk, const struct disk_user_run *run)
+	ERR_MUST_CHECK;
 
 /* All that was asked for is durable from now on (a finish has returned). */
-void guest_all_is_durable(struct guest *guest);
+void disk_user_all_is_durable(struct disk_user *guest);
 
-/* Judges by the state of things at a time; times may not decrease, until guest_rewind(). */
-void guest_rewind(struct guest *guest);
-void guest_advance(struct guest *guest, uint64_t time);
+/* Judges by the state of things at a time; times may not decrease, until disk_user_rewind(). */
+void disk_user_rewind(struct disk_user *guest);
+void disk_user_advance(struct disk_user *guest, uint64_t time);
 
 /* Reads all windows; an error names the first sector that holds what it may not. */
-struct err *guest_judge(const struct guest *guest, struct blk *disk) ERR_MUST_CHECK;
+struct err *disk_user_judge(const struct disk_user *guest, struct blk *disk) ERR_MUST_CHECK;
 
 /* Writes to each window, which must change nothing but what is written: blocks that get
  * their space now must not show what lay there before. */
-struct err *guest_judge_new_blocks(const struct guest *guest, struct blk *disk) ERR_MUST_CHECK;
+struct err *disk_user_judge_new_blocks(const struct disk_user *guest, struct blk *disk) ERR_MUST_CHECK;
 
 #endif

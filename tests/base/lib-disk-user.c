@@ -3,7 +3,7 @@
  * A sector's history is a list of requests; its first entry is the one that is
  * durable, and requests join the list when they begin.
  */
-#include "tests/base/lib-guest.h"
+#include "tests/base/lib-disk-user.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -26,8 +26,8 @@ struct history {
 	size_t count, capacity;
 };
 
-struct guest {
-	struct guest_layout layout;
+struct disk_user {
+	struct disk_user_layout layout;
 	struct recording *recording;
 	pthread_mutex_t lock;
 	struct request *requests;
@@ -38,9 +38,9 @@ struct guest {
 	size_t next;
 };
 
-struct guest *guest_create(const struct guest_layout *layout, struct recording *recording)
+struct disk_user *disk_user_create(const struct disk_user_layout *layout, struct recording *recording)
 {
-	struct guest *guest = xcalloc(1, sizeof *guest);
+	struct disk_user *guest = xcalloc(1, sizeof *guest);
 	uint64_t whole = layout->disk_bytes / layout->stride_bytes;
 	uint64_t rest = layout->disk_bytes % layout->stride_bytes;
 
@@ -51,11 +51,11 @@ struct guest *guest_create(const struct guest_layout *layout, struct recording *
 	guest->sector_count = whole * guest->window_sectors +
 			      (rest < layout->window_bytes ? rest : layout->window_bytes) / SECTOR;
 	guest->histories = xcalloc(guest->sector_count, sizeof *guest->histories);
-	guest_rewind(guest);
+	disk_user_rewind(guest);
 	return guest;
 }
 
-void guest_destroy(struct guest *guest)
+void disk_user_destroy(struct disk_user *guest)
 {
 	if (!guest)
 		return;
@@ -67,14 +67,14 @@ void guest_destroy(struct guest *guest)
 	free(guest);
 }
 
-static uint64_t disk_offset(const struct guest *guest, uint64_t sector)
+static uint64_t disk_offset(const struct disk_user *guest, uint64_t sector)
 {
 	return sector / guest->window_sectors * guest->layout.stride_bytes +
 	       sector % guest->window_sectors * SECTOR;
 }
 
 /* How many sectors from this one on follow one another on the disk. */
-static uint64_t contiguous(const struct guest *guest, uint64_t sector)
+static uint64_t contiguous(const struct disk_user *guest, uint64_t sector)
 {
 	if (guest->layout.window_bytes == guest->layout.stride_bytes)
 		return guest->sector_count - sector;
@@ -90,7 +90,7 @@ static void fill_sector(uint8_t *at, uint32_t number, uint64_t offset)
 		memcpy(at + i, &word, sizeof word);
 }
 
-static uint32_t begin(struct guest *guest, struct request request)
+static uint32_t begin(struct disk_user *guest, struct request request)
 {
 	size_t index;
 
@@ -104,14 +104,14 @@ static uint32_t begin(struct guest *guest, struct request request)
 	return (uint32_t)index + 1;
 }
 
-static void end(struct guest *guest, uint32_t number)
+static void end(struct disk_user *guest, uint32_t number)
 {
 	pthread_mutex_lock(&guest->lock);
 	guest->requests[number - 1].end = recording_tick(guest->recording);
 	pthread_mutex_unlock(&guest->lock);
 }
 
-static struct err *do_flush(struct guest *guest, struct blk *disk)
+static struct err *do_flush(struct disk_user *guest, struct blk *disk)
 {
 	uint32_t number = begin(guest, (struct request){.is_flush = true});
 
@@ -120,13 +120,13 @@ static struct err *do_flush(struct guest *guest, struct blk *disk)
 	return NULL;
 }
 
-void guest_all_is_durable(struct guest *guest)
+void disk_user_all_is_durable(struct disk_user *guest)
 {
 	end(guest, begin(guest, (struct request){.is_flush = true}));
 }
 
 /* Writes the number into the sectors. */
-static struct err *do_write(struct guest *guest, struct blk *disk, struct request request)
+static struct err *do_write(struct disk_user *guest, struct blk *disk, struct request request)
 {
 	uint64_t bytes = request.count * SECTOR, offset = disk_offset(guest, request.first);
 	CLEANUP_FREE uint8_t *data = xmalloc(bytes);
@@ -141,8 +141,8 @@ static struct err *do_write(struct guest *guest, struct blk *disk, struct reques
 
 enum zero_way { ZERO, ZERO_MAY_TRIM, DISCARD, ZERO_WAYS };
 
-static struct err *do_zero(struct guest *guest, struct blk *disk, struct request request, enum zero_way way,
-			   uint64_t bytes)
+static struct err *do_zero(struct disk_user *guest, struct blk *disk, struct request request,
+			   enum zero_way way, uint64_t bytes)
 {
 	uint64_t offset = disk_offset(guest, request.first);
 	unsigned flags = (way == ZERO_MAY_TRIM ? BLK_MAY_TRIM : 0) | (request.fua ? BLK_FUA : 0);
@@ -160,10 +160,10 @@ static struct err *do_zero(struct guest *guest, struct blk *disk, struct request
 }
 
 /* A whole stride, of which the guest knows a window, or any sectors. */
-static struct request choose(const struct guest *guest, const struct guest_run *run, struct rng *rng,
+static struct request choose(const struct disk_user *guest, const struct disk_user_run *run, struct rng *rng,
 			     bool whole, uint64_t *ret_bytes)
 {
-	const struct guest_layout *layout = &guest->layout;
+	const struct disk_user_layout *layout = &guest->layout;
 	uint64_t windows = (guest->sector_count + guest->window_sectors - 1) / guest->window_sectors;
 	uint64_t from = windows * run->share / run->shares, to = windows * (run->share + 1) / run->shares;
 	uint64_t window = from + rng_below(rng, to - from), limit;
@@ -188,7 +188,7 @@ static struct request choose(const struct guest *guest, const struct guest_run *
 	return request;
 }
 
-struct err *guest_use(struct guest *guest, struct blk *disk, const struct guest_run *run)
+struct err *disk_user_use(struct disk_user *guest, struct blk *disk, const struct disk_user_run *run)
 {
 	struct rng rng = {.state = run->seed};
 
@@ -207,7 +207,7 @@ struct err *guest_use(struct guest *guest, struct blk *disk, const struct guest_
 	return NULL;
 }
 
-void guest_rewind(struct guest *guest)
+void disk_user_rewind(struct disk_user *guest)
 {
 	for (uint64_t i = 0; i < guest->sector_count; i++) {
 		struct history *history = &guest->histories[i];
@@ -220,7 +220,7 @@ void guest_rewind(struct guest *guest)
 	guest->next = 0;
 }
 
-static void begin_request(struct guest *guest, uint32_t number)
+static void begin_request(struct disk_user *guest, uint32_t number)
 {
 	const struct request *request = &guest->requests[number - 1];
 
@@ -239,7 +239,7 @@ static void forget_before(struct history *history, size_t k)
 	history->count -= k;
 }
 
-static void note_flush(struct guest *guest, const struct request *flush)
+static void note_flush(struct disk_user *guest, const struct request *flush)
 {
 	for (uint64_t i = 0; i < guest->sector_count; i++) {
 		struct history *history = &guest->histories[i];
@@ -252,7 +252,7 @@ static void note_flush(struct guest *guest, const struct request *flush)
 	}
 }
 
-static void note_fua(struct guest *guest, uint32_t number)
+static void note_fua(struct disk_user *guest, uint32_t number)
 {
 	const struct request *request = &guest->requests[number - 1];
 
@@ -267,7 +267,7 @@ static void note_fua(struct guest *guest, uint32_t number)
 	}
 }
 
-void guest_advance(struct guest *guest, uint64_t time)
+void disk_user_advance(struct disk_user *guest, uint64_t time)
 {
 	uint64_t before = guest->time;
 
@@ -286,7 +286,7 @@ void guest_advance(struct guest *guest, uint64_t time)
 	}
 }
 
-static bool may_hold(const struct guest *guest, const struct history *history, const uint8_t *sector,
+static bool may_hold(const struct disk_user *guest, const struct history *history, const uint8_t *sector,
 		     uint64_t offset)
 {
 	for (size_t k = history->count; k-- > 0;) {
@@ -302,7 +302,7 @@ static bool may_hold(const struct guest *guest, const struct history *history, c
 	return false;
 }
 
-static struct err *judge_sectors(const struct guest *guest, const uint8_t *content, uint64_t first,
+static struct err *judge_sectors(const struct disk_user *guest, const uint8_t *content, uint64_t first,
 				 uint64_t count)
 {
 	for (uint64_t i = first; i < first + count; i++) {
@@ -321,7 +321,7 @@ static struct err *judge_sectors(const struct guest *guest, const uint8_t *conte
 	return NULL;
 }
 
-struct err *guest_judge(const struct guest *guest, struct blk *disk)
+struct err *disk_user_judge(const struct disk_user *guest, struct blk *disk)
 {
 	CLEANUP_FREE uint8_t *content = xmalloc(guest->window_sectors * SECTOR);
 
@@ -336,7 +336,7 @@ struct err *guest_judge(const struct guest *guest, struct blk *disk)
 }
 
 /* Reads all windows one behind the other. */
-static struct err *read_windows(const struct guest *guest, struct blk *disk, uint8_t *content)
+static struct err *read_windows(const struct disk_user *guest, struct blk *disk, uint8_t *content)
 {
 	for (uint64_t first = 0; first < guest->sector_count; first += guest->window_sectors) {
 		uint64_t left = guest->sector_count - first;
@@ -347,7 +347,7 @@ static struct err *read_windows(const struct guest *guest, struct blk *disk, uin
 	return NULL;
 }
 
-struct err *guest_judge_new_blocks(const struct guest *guest, struct blk *disk)
+struct err *disk_user_judge_new_blocks(const struct disk_user *guest, struct blk *disk)
 {
 	uint64_t bytes = guest->sector_count * SECTOR;
 	CLEANUP_FREE uint8_t *expected = xmalloc(bytes);
