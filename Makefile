@@ -68,7 +68,8 @@ SRC_TESTLIB = $(filter-out $(SRC_TEST),$(wildcard tests/lib/*.c tests/*/lib-*.c)
 SRC_TEST = $(wildcard tests/*/test-*.c)
 TREE_FILES := $(shell git ls-files 2>/dev/null)
 SRC_FUZZ = $(wildcard tests/fuzz/fuzz-*.c)
-SRC_ALL = $(SRC_BASE) $(SRC_VHDX) $(PLUGIN_SRC) $(SRC_P2V) $(SRC_CMD) $(SRC_TESTLIB) $(SRC_TEST) \
+SRC_BENCH = $(wildcard tests/bench/*.c)
+SRC_ALL = $(SRC_BENCH) $(SRC_BASE) $(SRC_VHDX) $(PLUGIN_SRC) $(SRC_P2V) $(SRC_CMD) $(SRC_TESTLIB) $(SRC_TEST) \
 	  $(SRC_FUZZ) tests/fuzz/main-files.c tests/fuzz/make-seeds.c
 
 objects = $(patsubst %.c,$(O)/%.o,$(1))
@@ -79,6 +80,7 @@ LIB_TEST = $(O)/lib/libtest.a
 PLUGIN = $(O)/lib/nbdkit-vhdx-plugin.so
 P2V = $(O)/bin/p2v
 TESTS = $(patsubst %.c,$(O)/%,$(SRC_TEST))
+BENCHES = $(patsubst %.c,$(O)/%,$(SRC_BENCH))
 
 .PHONY: all
 all: $(if $(wildcard p2v/cmd/main.c),$(P2V)) $(LIB_VHDX) $(if $(wildcard $(PLUGIN_SRC)),$(PLUGIN))
@@ -129,6 +131,10 @@ $(P2V): $(call objects,$(SRC_CMD)) $(LIB_P2V) $(LIB_VHDX)
 	@mkdir -p $(@D)
 	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lpthread -lm
+
+$(BENCHES): $(O)/%: $(O)/%.o $(LIB_VHDX)
+	@echo '  LD    $@'
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs_base)
 
 $(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_P2V) $(LIB_VHDX)
 	@echo '  LD    $@'
@@ -280,9 +286,12 @@ fuzz: fuzz-programs
 lint:
 	@tests/lib/lint
 
-.PHONY: bench
-bench: all
-	@$(PROVE_ENV) tests/bench/run
+.PHONY: bench bench-convert bench-vhdx
+bench: bench-convert bench-vhdx
+bench-convert: all
+	@$(PROVE_ENV) tests/bench/run-convert
+bench-vhdx: all $(BENCHES)
+	@$(PROVE_ENV) tests/bench/run-vhdx
 
 .PHONY: demo
 demo: deps
@@ -303,7 +312,7 @@ help:
 	  'make check-all     the long tests too' \
 	  'make test-NAME     one test program, tests/*/test-NAME.c' \
 	  'make fuzz          FUZZ_TARGET="open read ..." each for FUZZ_SECONDS, from tests/fuzz' \
-	  'make bench         comparison with the named peers' \
+	  'make bench         comparison with the named peers: bench-convert, bench-vhdx' \
 	  'make check-format check-layers check-size lint' \
 	  'make man install uninstall clean' \
 	  'make deps          as root: install the Debian packages; deps-list names them' \
