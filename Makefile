@@ -136,6 +136,8 @@ $(BENCHES): $(O)/%: $(O)/%.o $(LIB_VHDX)
 	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs_base)
 
+# The one test that reads with libvhdi.
+$(O)/tests/vhdx/test-vhdx-cross: private pkg_libs += -lvhdi
 $(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_P2V) $(LIB_VHDX)
 	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lcmocka -lpthread -lm
@@ -220,7 +222,7 @@ DEPS_BUILD = gcc make pkg-config perl libguestfs-dev libxml2-dev libzstd-dev lib
 	     libjansson-dev libnbd-dev libssl-dev libyaml-dev $(DEP_BLAKE3) nbdkit nbdkit-plugin-dev libcmocka-dev
 DEPS_RUN = nbdkit qemu-utils qemu-system-x86 ovmf kmod gzip xz-utils zstd lz4 bzip2 linux-image-amd64 \
 	   e2fsprogs xfsprogs lvm2
-DEPS_TEST = mmdebstrap libguestfs-xfs libnbd-bin libvhdi-utils libguestfs-tools libxml2-utils libvirt-clients \
+DEPS_TEST = mmdebstrap libguestfs-xfs libnbd-bin libvhdi-dev libvhdi-utils libguestfs-tools libxml2-utils libvirt-clients \
 	    clang libclang-rt-14-dev clang-format cppcheck shellcheck cpio initramfs-tools-core \
 	    cryptsetup-bin btrfs-progs jq dosfstools mtools parted fdisk git ca-certificates
 DEPS = $(sort $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST))
@@ -252,7 +254,8 @@ $(foreach test,$(TESTS),$(eval $(call one_test,$(test))))
 
 .PHONY: check
 check: deps
-	@P2V_POWER_CUTS=$${P2V_POWER_CUTS:-4000} $(MAKE) --no-print-directory check-fast check-format check-layers check-size lint
+	@P2V_POWER_CUTS=$${P2V_POWER_CUTS:-4000} P2V_CROSS_SEEDS=$${P2V_CROSS_SEEDS:-20} \
+	  $(MAKE) --no-print-directory check-fast check-format check-layers check-size lint
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(slow_tests) $(check_scripts)
 	@$(MAKE) --no-print-directory fuzz
 
@@ -263,6 +266,7 @@ check-fast: all $(fast_tests) $(FUZZ_PLAIN)
 .PHONY: check-all
 check-all: check
 	@$(PROVE_ENV) P2V_POWER_CUTS=20000 tests/lib/run-tests $(O) $(O)/tests/vhdx/test-vhdx-power-cut
+	@$(PROVE_ENV) P2V_CROSS_SEEDS=500 tests/lib/run-tests $(O) $(O)/tests/vhdx/test-vhdx-cross
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(long_scripts)
 
 .PHONY: check-format
