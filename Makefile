@@ -254,7 +254,7 @@ $(foreach test,$(TESTS),$(eval $(call one_test,$(test))))
 
 .PHONY: check
 check: deps
-	@P2V_POWER_CUTS=$${P2V_POWER_CUTS:-4000} P2V_CROSS_SEEDS=$${P2V_CROSS_SEEDS:-20} \
+	@P2V_POWER_CUTS=$${P2V_POWER_CUTS:-4000} P2V_CROSS_SEEDS=$${P2V_CROSS_SEEDS:-20} P2V_DAMAGES=$${P2V_DAMAGES:-1000} \
 	  $(MAKE) --no-print-directory check-fast check-format check-layers check-size lint
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(slow_tests) $(check_scripts)
 	@$(MAKE) --no-print-directory fuzz
@@ -266,7 +266,8 @@ check-fast: all $(fast_tests) $(FUZZ_PLAIN)
 .PHONY: check-all
 check-all: check
 	@$(PROVE_ENV) P2V_POWER_CUTS=20000 tests/lib/run-tests $(O) $(O)/tests/vhdx/test-vhdx-power-cut
-	@$(PROVE_ENV) P2V_CROSS_SEEDS=500 tests/lib/run-tests $(O) $(O)/tests/vhdx/test-vhdx-cross
+	@$(PROVE_ENV) P2V_CROSS_SEEDS=500 P2V_DAMAGES=20000 tests/lib/run-tests $(O) \
+	  $(O)/tests/vhdx/test-vhdx-cross $(O)/tests/vhdx/test-vhdx-chance
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(long_scripts)
 
 .PHONY: check-format
