@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a receiver remembers of a job beside the manifests: job.json in the job's folder.  Replaced as a
+ * whole, durable when saving returns.
+ */
+#ifndef P2V_SYNC_CHECKPOINT_H
+#define P2V_SYNC_CHECKPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "p2v/base/err.h"
+#include "p2v/sync/codec.h"
+
+#define CHECKPOINT_FILE "job.json"
+
+struct checkpoint_disk {
+	char id[WIRE_MAX_ID_BYTES + 1];
+	uint64_t size_bytes;
+	uint32_t block_bytes;
+	uint16_t logical_sector_bytes;
+	uint16_t physical_sector_bytes;
+};
+
+struct checkpoint {
+	char name[WIRE_MAX_NAME_BYTES + 1];
+	uint8_t hash_key[WIRE_HASH_KEY_BYTES];
+	bool complete; /* the copies are what `root` says; false: being received */
+	struct root root;
+	time_t started; /* the first session */
+	time_t completed; /* the last commit; 0: none yet */
+	struct checkpoint_disk *disks;
+	size_t disk_count;
+};
+
+/* A new job's, with a new hash key. */
+struct err *checkpoint_init(const struct message_job *job, struct checkpoint *ret_checkpoint) ERR_MUST_CHECK;
+void checkpoint_deinit(struct checkpoint *checkpoint);
+
+/* Whether a sender's job is this one: the same disks in the same order, name apart.  ERR_REFUSED says what
+ * differs. */
+struct err *checkpoint_compare(const struct checkpoint *checkpoint, const struct message_job *job)
+	ERR_MUST_CHECK;
+
+struct err *checkpoint_save(const struct checkpoint *checkpoint, const char *folder) ERR_MUST_CHECK;
+/* err_errno() is ENOENT if there is none.  ret_checkpoint must be zero-initialised. */
+struct err *checkpoint_load(const char *folder, struct checkpoint *ret_checkpoint) ERR_MUST_CHECK;
+
+#define CLEANUP_CHECKPOINT CLEANUP(checkpoint_deinit)
+
+#endif
