@@ -71,6 +71,59 @@ struct blk *borrowed(struct blk *blk)
 	return &b->blk;
 }
 
+static struct blk *of(struct blk *blk)
+{
+	return ((struct borrowed *)blk)->of;
+}
+
+static struct err *lent_pwrite(struct blk *blk, const void *buf, size_t len_bytes, uint64_t offset,
+			       unsigned flags)
+{
+	return blk_pwrite(of(blk), buf, len_bytes, offset, flags);
+}
+
+static struct err *lent_zero(struct blk *blk, uint64_t len_bytes, uint64_t offset, unsigned flags)
+{
+	return blk_zero(of(blk), len_bytes, offset, flags);
+}
+
+static struct err *lent_discard(struct blk *blk, uint64_t len_bytes, uint64_t offset)
+{
+	return blk_discard(of(blk), len_bytes, offset);
+}
+
+static struct err *lent_flush(struct blk *blk)
+{
+	return blk_flush(of(blk));
+}
+
+static struct err *lent_resize(struct blk *blk, uint64_t size_bytes)
+{
+	TRY(blk_resize(of(blk), size_bytes));
+	blk->size_bytes = size_bytes;
+	return NULL;
+}
+
+struct blk *lent(struct blk *blk)
+{
+	static const struct blk_ops ops = {
+		.kind = "lent",
+		.pread = borrowed_pread,
+		.pwrite = lent_pwrite,
+		.zero = lent_zero,
+		.discard = lent_discard,
+		.flush = lent_flush,
+		.resize = lent_resize,
+		.close = borrowed_close,
+	};
+	struct borrowed *b = xcalloc(1, sizeof *b);
+
+	b->blk = *blk;
+	b->blk.ops = &ops;
+	b->of = blk;
+	return &b->blk;
+}
+
 static void print_finding(void *arg, const struct vhdx_finding *finding)
 {
 	struct text *all = arg;

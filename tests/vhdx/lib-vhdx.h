@@ -24,6 +24,9 @@ struct blk *copy_of(struct blk *blk);
 /* The same device, read-only, which stays open when this is closed. */
 struct blk *borrowed(struct blk *blk);
 
+/* The same, but writable. */
+struct blk *lent(struct blk *blk);
+
 /* The file has no findings at all; or only warnings; or at least one error. */
 void assert_clean(struct blk *file);
 void assert_no_errors_in(struct blk *file);
