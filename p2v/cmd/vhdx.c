@@ -16,9 +16,11 @@ static const struct verb commands[] = {
 	{"info", "FILE [--json]", "tell what a disk image is", vhdx_cmd_info},
 	{"check", "FILE [--json]", "look for damage", vhdx_cmd_check},
 	{"map", "FILE [--json]", "tell what is where", vhdx_cmd_map},
-	{"create", "FILE --size SIZE [options]", "make an empty disk image", vhdx_cmd_create},
+	{"create", "FILE --size SIZE|--parent P", "make an empty disk image, or one over another",
+	 vhdx_cmd_create},
 	{"convert", "SRC DST [options]", "copy a disk image into another format", vhdx_cmd_convert},
 	{"compare", "A B [--json]", "tell whether two disk images hold the same", vhdx_cmd_compare},
+	{"commit", "CHILD [--remove]", "merge a differencing VHDX into its parent", vhdx_cmd_commit},
 	{"resize", "FILE SIZE [--json]", "make the disk in a VHDX larger", vhdx_cmd_resize},
 	{"repair", "FILE [--dry-run] [options]", "put a damaged VHDX right", vhdx_cmd_repair},
 };

@@ -15,6 +15,7 @@ struct err *vhdx_cmd_map(int argc, char **argv) ERR_MUST_CHECK;
 struct err *vhdx_cmd_create(int argc, char **argv) ERR_MUST_CHECK;
 struct err *vhdx_cmd_convert(int argc, char **argv) ERR_MUST_CHECK;
 struct err *vhdx_cmd_compare(int argc, char **argv) ERR_MUST_CHECK;
+struct err *vhdx_cmd_commit(int argc, char **argv) ERR_MUST_CHECK;
 struct err *vhdx_cmd_resize(int argc, char **argv) ERR_MUST_CHECK;
 struct err *vhdx_cmd_repair(int argc, char **argv) ERR_MUST_CHECK;
 

@@ -111,7 +111,7 @@ check 'too large for a VHDX' refuses 3 't.vhdx' "$p2v" vhdx create --size 65T t.
 check 'nothing was left' is_not compgen -G "$work/t.*"
 check 'nothing hidden was left' is_not compgen -G "$work/.*.??????"
 
-for command in '' info check map create convert compare resize repair; do
+for command in '' info check map create convert compare commit resize repair; do
 	# shellcheck disable=SC2086 # none, or one word
 	check "help: $command" says "p2v vhdx $command" "$p2v" vhdx $command --help
 done
