@@ -107,8 +107,10 @@ static struct err *add_absolute(struct vhdx_paths *paths, const char *folder, co
 
 	if (!path)
 		return err_nomem();
-	if (path[0] == '/' && path[1] != '/')
+	if (path[0] == '/' && path[1] != '/') {
 		TRY(add_path(paths, "", path));
+		return add_path(paths, folder, strrchr(path, '/') + 1);
+	}
 	for (rest = skip_root(path); *rest; rest = skip_slashes(strchr(rest, '/'))) {
 		TRY(add_path(paths, folder, rest));
 		if (!strchr(rest, '/'))

@@ -24,8 +24,9 @@ void vhdx_paths_deinit(struct vhdx_paths *paths);
  * their order:
  *	relative_path from the child's folder;
  *	volume_path, then absolute_win32_path: where they begin with one separator
- *	alone, as they are; else, as no drive is known here, as many of their last
- *	parts as are there beside the child, many parts first.
+ *	alone, as they are, and the last part beside the child; else, as no drive
+ *	is known here, as many of their last parts as there are beside the child,
+ *	many parts first.
  */
 struct err *vhdx_parent_paths(const char *child_path, const struct vhdx_locator *locator,
 			      struct vhdx_paths *ret_paths) ERR_MUST_CHECK;
