@@ -9,12 +9,12 @@
 #include "p2v/cmd/vhdx.h"
 #include "vhdx/vhdx.h"
 
-enum { OPT_REMOVE = 256, OPT_JSON, OPT_VERBOSE };
+enum { OPT_REMOVE = 256, OPT_JSON };
 
 static const struct option long_options[] = {
 	{"remove", no_argument, NULL, OPT_REMOVE},
 	{"json", no_argument, NULL, OPT_JSON},
-	{"verbose", no_argument, NULL, OPT_VERBOSE},
+	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
@@ -48,7 +48,7 @@ static struct err *take_option(void *arg, int option)
 
 	options->remove |= option == OPT_REMOVE;
 	options->json |= option == OPT_JSON;
-	options->verbose |= option == OPT_VERBOSE;
+	options->verbose |= option == 'v';
 	return NULL;
 }
 
