@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
-#include "tests/base/lib-guest.h"
+#include "tests/base/lib-disk-user.h"
 #include "tests/base/lib-overlay.h"
 #include "tests/base/lib-power-cut.h"
 #include "tests/vhdx/lib-vhdx.h"
@@ -47,7 +47,7 @@ static const struct kind kinds[] = {
 struct life {
 	const struct kind *kind;
 	struct recording *recording;
-	struct guest *guest;
+	struct disk_user *user;
 	struct blk *files[FILES];
 	uint64_t seed;
 	uint64_t born, finished, merging, merged, end; /* times, of the child */
@@ -55,9 +55,10 @@ struct life {
 
 static void use(struct life *life, struct blk *disk, uint64_t seed)
 {
-	struct guest_run run = {life->kind->requests, life->kind->flush_every, 0, 1, life->seed * 8 + seed};
+	struct disk_user_run run = {life->kind->requests, life->kind->flush_every, 0, 1,
+				    life->seed * 8 + seed};
 
-	assert_no_error(guest_use(life->guest, disk, &run));
+	assert_no_error(disk_user_use(life->user, disk, &run));
 }
 
 static struct blk *open_chain(struct blk *parent_file, unsigned parent_flags, struct blk *child_file,
@@ -77,7 +78,7 @@ static void make_parent(struct life *life)
 	use(life, vhdx, 0);
 	assert_no_error(vhdx_finish(vhdx));
 	assert_no_error(blk_close(vhdx));
-	guest_all_is_durable(life->guest);
+	disk_user_all_is_durable(life->user);
 }
 
 static void make_child(struct life *life)
@@ -92,7 +93,7 @@ static void make_child(struct life *life)
 	life->born = recording_tick(life->recording);
 	use(life, child, 1);
 	assert_no_error(vhdx_finish(child));
-	guest_all_is_durable(life->guest);
+	disk_user_all_is_durable(life->user);
 	life->finished = recording_tick(life->recording);
 	use(life, child, 2);
 	assert_no_error(blk_close(child));
@@ -105,7 +106,7 @@ static void merge_child(struct life *life)
 
 	life->merging = recording_tick(life->recording);
 	assert_no_error(vhdx_merge(child, NULL));
-	guest_all_is_durable(life->guest);
+	disk_user_all_is_durable(life->user);
 	life->merged = recording_tick(life->recording);
 	use(life, child, 3);
 	assert_no_error(blk_close(child));
@@ -114,11 +115,11 @@ static void merge_child(struct life *life)
 
 static struct life *live(const struct kind *kind, uint64_t seed)
 {
-	struct guest_layout layout = {kind->parent.size_bytes, kind->window_bytes, kind->stride_bytes};
+	struct disk_user_layout layout = {kind->parent.size_bytes, kind->window_bytes, kind->stride_bytes};
 	struct life *life = xcalloc(1, sizeof *life);
 
 	*life = (struct life){.kind = kind, .seed = seed, .recording = recording_create()};
-	life->guest = guest_create(&layout, life->recording);
+	life->user = disk_user_create(&layout, life->recording);
 	for (unsigned i = 0; i < FILES; i++)
 		life->files[i] = recording_attach(life->recording, overlay_create(NULL));
 	make_parent(life);
@@ -131,7 +132,7 @@ static struct life *live(const struct kind *kind, uint64_t seed)
 
 static void life_end(struct life *life)
 {
-	guest_destroy(life->guest);
+	disk_user_destroy(life->user);
 	recording_destroy(life->recording);
 	free(life);
 }
@@ -140,7 +141,7 @@ static struct err *judge_and_close(const struct life *life, struct blk *disk, co
 {
 	CLEANUP_BLK struct blk *owned = disk;
 
-	return err_wrap(guest_judge(life->guest, owned), "%s", what);
+	return err_wrap(disk_user_judge(life->user, owned), "%s", what);
 }
 
 /* The power failed at this time, and left these files. */
@@ -158,7 +159,7 @@ static struct err *judge(const struct life *life, uint64_t time, struct blk *par
 	vhdx = open_chain(borrowed(parent), 0, lent(child), VHDX_OPEN_WRITE | incomplete);
 	assert_no_error(vhdx_finish(vhdx));
 	if (new_blocks) {
-		struct err *err = guest_judge_new_blocks(life->guest, vhdx);
+		struct err *err = disk_user_judge_new_blocks(life->user, vhdx);
 
 		assert_no_error(blk_close(vhdx));
 		return err_wrap(err, "written after the cut");
@@ -201,14 +202,14 @@ static void try_life(const struct life *life, size_t states, struct tally *tally
 	struct rng rng = {.state = life->seed ^ 0x77};
 	uint64_t span = life->end - life->born;
 
-	guest_rewind(life->guest);
+	disk_user_rewind(life->user);
 	for (uint64_t time = life->born + 1; time <= life->end; time++) {
 		size_t tries = (states + rng_below(&rng, span)) / span;
 
 		if (!tries)
 			continue;
 		(void)power_cut_advance(cut, time);
-		guest_advance(life->guest, time);
+		disk_user_advance(life->user, time);
 		if (!power_cut_pending(cut))
 			tries = 1;
 		for (size_t i = 0; i < tries; i++)
