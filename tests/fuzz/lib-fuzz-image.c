@@ -145,11 +145,17 @@ bool fuzz_image_encode(struct blk *file, uint64_t limit_bytes, unsigned flags, F
 struct view {
 	struct blk blk;
 	struct blk *of;
+	struct extents changed;
 };
 
 static struct blk *under(struct blk *blk)
 {
 	return ((struct view *)blk)->of;
+}
+
+static void note_change(struct blk *blk, uint64_t start, uint64_t end)
+{
+	extents_add(&((struct view *)blk)->changed, start, end);
 }
 
 static struct err *view_pread(struct blk *blk, void *buf, size_t len_bytes, uint64_t offset)
@@ -160,16 +166,19 @@ static struct err *view_pread(struct blk *blk, void *buf, size_t len_bytes, uint
 static struct err *view_pwrite(struct blk *blk, const void *buf, size_t len_bytes, uint64_t offset,
 			       unsigned flags)
 {
+	note_change(blk, offset, offset + len_bytes);
 	return blk_pwrite(under(blk), buf, len_bytes, offset, flags);
 }
 
 static struct err *view_zero(struct blk *blk, uint64_t len_bytes, uint64_t offset, unsigned flags)
 {
+	note_change(blk, offset, offset + len_bytes);
 	return blk_zero(under(blk), len_bytes, offset, flags);
 }
 
 static struct err *view_discard(struct blk *blk, uint64_t len_bytes, uint64_t offset)
 {
+	note_change(blk, offset, offset + len_bytes);
 	return blk_discard(under(blk), len_bytes, offset);
 }
 
@@ -178,6 +187,8 @@ static struct err *view_resize(struct blk *blk, uint64_t size_bytes)
 	/* A file system has room for what a small input names, but not for all of it. */
 	if (size_bytes > 4 * FUZZ_MAX_FILE_BYTES)
 		return err_failed("%s: no space", blk->name);
+	if (size_bytes < blk->size_bytes)
+		note_change(blk, size_bytes, blk->size_bytes);
 	TRY(blk_resize(under(blk), size_bytes));
 	blk->size_bytes = size_bytes;
 	return NULL;
@@ -185,6 +196,7 @@ static struct err *view_resize(struct blk *blk, uint64_t size_bytes)
 
 static struct err *view_close(struct blk *blk)
 {
+	extents_deinit(&((struct view *)blk)->changed);
 	free(blk);
 	return NULL;
 }
@@ -207,4 +219,9 @@ struct blk *fuzz_view(struct blk *blk, unsigned flags)
 	view->blk.flags |= flags;
 	view->of = blk;
 	return &view->blk;
+}
+
+const struct extents *fuzz_view_changed(struct blk *view)
+{
+	return &((struct view *)view)->changed;
 }

@@ -59,6 +59,9 @@ bool fuzz_image_encode(struct blk *file, uint64_t limit_bytes, unsigned flags, F
 /* The same device, not owned: closing the view leaves it open.  flags: BLK_READ_ONLY. */
 struct blk *fuzz_view(struct blk *blk, unsigned flags);
 
+/* What was changed through a view; the view's own. */
+const struct extents *fuzz_view_changed(struct blk *view);
+
 /* Ends the process as a crash if the condition does not hold, after naming it. */
 #define FUZZ_ASSERT(condition, ...)            \
 	do {                                   \

@@ -29,6 +29,7 @@ static void must(struct err *err)
 
 struct seed {
 	const char *dir, *format, *name;
+	uint64_t limit_bytes; /* what lies behind is left out */
 };
 
 /* Operations for the targets that take some: a few of each kind, the same every time. */
@@ -81,10 +82,10 @@ static void seed_incomplete(const char *dir, const struct vhdx_create_options *o
 {
 	struct blk *file, *vhdx = created(options, &file);
 
-	put(&(struct seed){dir, "vhdx", "new"}, file);
+	put(&(struct seed){dir, "vhdx", "new", STRUCTURES_BYTES}, file);
 	write_number(vhdx, 1, MIB + 512);
 	must(blk_flush(vhdx));
-	put(&(struct seed){dir, "vhdx", "incomplete"}, file);
+	put(&(struct seed){dir, "vhdx", "incomplete", STRUCTURES_BYTES}, file);
 	must(blk_close(vhdx));
 }
 
@@ -98,18 +99,39 @@ static void seed_logs(const char *dir, const struct vhdx_create_options *options
 
 	write_number(vhdx, 1, 0);
 	must(vhdx_finish(vhdx));
-	put(&(struct seed){dir, "vhdx", finished}, file);
+	put(&(struct seed){dir, "vhdx", finished, STRUCTURES_BYTES}, file);
 	write_number(vhdx, 2, MIB);
 	must(blk_zero(vhdx, MIB, 0, BLK_MAY_TRIM));
 	must(blk_flush(vhdx));
-	put(&(struct seed){dir, "vhdx", dirty}, file);
+	put(&(struct seed){dir, "vhdx", dirty, STRUCTURES_BYTES}, file);
 	for (uint64_t i = 0; i < 130; i++) {
 		must(blk_discard(vhdx, options->size_bytes, 0));
 		write_number(vhdx, i, i % 2 * MIB);
 		must(blk_flush(vhdx));
 	}
-	put(&(struct seed){dir, "vhdx", wrapped}, file);
+	put(&(struct seed){dir, "vhdx", wrapped, STRUCTURES_BYTES}, file);
 	must(blk_close(vhdx));
+}
+
+/* A differencing file with all kinds of blocks, and a log that says more. */
+static void seed_child(const char *dir, const struct vhdx_create_options *parent_options)
+{
+	struct vhdx_create_options options = {.block_bytes = MIB};
+	struct blk *parent_file, *file, *child;
+
+	options.parent = created(parent_options, &parent_file);
+	write_number(options.parent, 1, 0);
+	must(vhdx_finish(options.parent));
+	child = created(&options, &file);
+	write_number(child, 2, 4096);
+	must(blk_zero(child, MIB, MIB, BLK_MAY_TRIM));
+	must(vhdx_finish(child));
+	put(&(struct seed){dir, "vhdx", "child-finished", 2 * STRUCTURES_BYTES}, file);
+	write_number(child, 3, MIB + 512);
+	write_number(child, 4, 2 * MIB);
+	must(blk_flush(child));
+	put(&(struct seed){dir, "vhdx", "child-dirty", 2 * STRUCTURES_BYTES}, file);
+	must(blk_close(child));
 }
 
 /* Dynamic in half of the blocks, or fixed. */
@@ -124,7 +146,7 @@ static void seed_vhd(const char *dir, unsigned flags, const char *name)
 	for (uint64_t offset = 0; offset < options.size_bytes; offset += MIB)
 		write_number(vhd, offset, offset);
 	must(blk_flush(vhd));
-	put(&(struct seed){dir, "vhd", name}, file);
+	put(&(struct seed){dir, "vhd", name, STRUCTURES_BYTES}, file);
 	must(blk_close(vhd));
 }
 
@@ -136,7 +158,7 @@ static void seed_image(const char *dir, const char *path)
 	struct blk *file;
 
 	must(blk_file_open(path, 0, 0, &file));
-	put(&(struct seed){dir, is_vhd ? "vhd" : "vhdx", name}, file);
+	put(&(struct seed){dir, is_vhd ? "vhd" : "vhdx", name, STRUCTURES_BYTES}, file);
 	must(blk_close(file));
 }
 
@@ -170,6 +192,7 @@ int main(int argc, char **argv)
 	seed_logs(argv[1], &native, "native");
 	seed_logs(argv[1], &fixed, "fixed");
 	seed_logs(argv[1], &chunks, "chunks");
+	seed_child(argv[1], &small);
 	seed_vhd(argv[1], 0, "dynamic");
 	seed_vhd(argv[1], VHD_CREATE_FIXED, "fixed");
 	for (int i = 2; i < argc; i++)
