@@ -5,6 +5,7 @@
  */
 #include "tests/base/lib-overlay.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ struct overlay {
 	uint64_t below_bytes; /* what of it shows */
 	uint8_t **pages; /* NULL: not changed */
 	uint64_t page_count;
+	pthread_mutex_t lock; /* over all of it: pages come and go */
 };
 
 static const uint8_t zero_page[PAGE];
@@ -37,11 +39,8 @@ static struct err *read_below(const struct overlay *o, uint8_t *buf, size_t byte
 	return have ? blk_pread(o->below, buf, have, offset) : NULL;
 }
 
-static struct err *overlay_pread(struct blk *blk, void *buf, size_t len_bytes, uint64_t offset)
+static struct err *read_pages(const struct overlay *o, uint8_t *at, size_t len_bytes, uint64_t offset)
 {
-	const struct overlay *o = to_overlay(blk);
-	uint8_t *at = buf;
-
 	while (len_bytes) {
 		uint64_t page = offset / PAGE;
 		size_t skip = offset % PAGE, bytes = PAGE - skip;
@@ -60,6 +59,17 @@ static struct err *overlay_pread(struct blk *blk, void *buf, size_t len_bytes, u
 		len_bytes -= bytes;
 	}
 	return NULL;
+}
+
+static struct err *overlay_pread(struct blk *blk, void *buf, size_t len_bytes, uint64_t offset)
+{
+	struct overlay *o = to_overlay(blk);
+	struct err *err;
+
+	pthread_mutex_lock(&o->lock);
+	err = read_pages(o, buf, len_bytes, offset);
+	pthread_mutex_unlock(&o->lock);
+	return err;
 }
 
 static void forget_page(struct overlay *o, uint64_t page)
@@ -84,7 +94,7 @@ static struct err *own_page(struct overlay *o, uint64_t page)
 }
 
 /* data NULL: zeros. */
-static struct err *change(struct overlay *o, const uint8_t *data, uint64_t len_bytes, uint64_t offset)
+static struct err *change_pages(struct overlay *o, const uint8_t *data, uint64_t len_bytes, uint64_t offset)
 {
 	while (len_bytes) {
 		uint64_t page = offset / PAGE;
@@ -112,6 +122,16 @@ static struct err *change(struct overlay *o, const uint8_t *data, uint64_t len_b
 	return NULL;
 }
 
+static struct err *change(struct overlay *o, const uint8_t *data, uint64_t len_bytes, uint64_t offset)
+{
+	struct err *err;
+
+	pthread_mutex_lock(&o->lock);
+	err = change_pages(o, data, len_bytes, offset);
+	pthread_mutex_unlock(&o->lock);
+	return err;
+}
+
 static struct err *overlay_pwrite(struct blk *blk, const void *buf, size_t len_bytes, uint64_t offset,
 				  unsigned flags)
 {
@@ -130,14 +150,13 @@ static struct err *overlay_discard(struct blk *blk, uint64_t len_bytes, uint64_t
 	return change(to_overlay(blk), NULL, len_bytes, offset);
 }
 
-static struct err *overlay_resize(struct blk *blk, uint64_t size_bytes)
+static struct err *resize_pages(struct overlay *o, uint64_t size_bytes)
 {
-	struct overlay *o = to_overlay(blk);
 	uint64_t page_count = (size_bytes + PAGE - 1) / PAGE;
 
-	if (size_bytes < blk->size_bytes) {
+	if (size_bytes < o->blk.size_bytes) {
 		/* What is cut off reads as zeros if the device becomes longer again. */
-		TRY(change(o, NULL, blk->size_bytes - size_bytes, size_bytes));
+		TRY(change_pages(o, NULL, o->blk.size_bytes - size_bytes, size_bytes));
 		for (uint64_t page = page_count; page < o->page_count; page++)
 			forget_page(o, page);
 		if (o->below_bytes > size_bytes)
@@ -147,8 +166,19 @@ static struct err *overlay_resize(struct blk *blk, uint64_t size_bytes)
 	for (uint64_t page = o->page_count; page < page_count; page++)
 		o->pages[page] = NULL;
 	o->page_count = page_count;
-	blk->size_bytes = size_bytes;
+	__atomic_store_n(&o->blk.size_bytes, size_bytes, __ATOMIC_RELAXED);
 	return NULL;
+}
+
+static struct err *overlay_resize(struct blk *blk, uint64_t size_bytes)
+{
+	struct overlay *o = to_overlay(blk);
+	struct err *err;
+
+	pthread_mutex_lock(&o->lock);
+	err = resize_pages(o, size_bytes);
+	pthread_mutex_unlock(&o->lock);
+	return err;
 }
 
 static struct err *overlay_close(struct blk *blk)
@@ -158,6 +188,7 @@ static struct err *overlay_close(struct blk *blk)
 	for (uint64_t page = 0; page < o->page_count; page++)
 		forget_page(o, page);
 	free(o->pages);
+	pthread_mutex_destroy(&o->lock);
 	free(blk->name);
 	free(o);
 	return NULL;
@@ -187,6 +218,7 @@ struct blk *overlay_create(struct blk *below)
 		.preferred_bytes = PAGE,
 		.flags = BLK_FAST_ZERO,
 	};
+	pthread_mutex_init(&o->lock, NULL);
 	o->below = below;
 	o->below_bytes = size_bytes;
 	o->page_count = (size_bytes + PAGE - 1) / PAGE;

@@ -2,7 +2,6 @@
 /*
  * A device in memory that begins as another one and then goes its own way:
  * cheap where thousands of slightly different states of one file are tried.
- * Not for several threads.
  */
 #ifndef TESTS_BASE_LIB_OVERLAY_H
 #define TESTS_BASE_LIB_OVERLAY_H
