@@ -339,6 +339,18 @@ struct err *vhdx_finish(struct blk *blk)
 	return finish_locked(vhdx);
 }
 
+struct err *vhdx_set_preallocation(struct blk *blk, uint64_t step_bytes)
+{
+	struct vhdx *vhdx = vhdx_of(blk);
+
+	if (!vhdx || blk->flags & BLK_READ_ONLY)
+		return err_refused("%s: space can be taken ahead only for a VHDX that is written", blk->name);
+	LOCKED(&vhdx->map_lock);
+
+	vhdx->space.preallocate_bytes = step_bytes;
+	return NULL;
+}
+
 struct err *vhdx_op_close(struct blk *blk)
 {
 	struct vhdx *vhdx = vhdx_of(blk);

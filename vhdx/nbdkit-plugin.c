@@ -22,6 +22,7 @@
 #include <nbdkit-plugin.h>
 
 #include "vhdx/image.h"
+#include "vhdx/vhdx.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
@@ -40,6 +41,7 @@ static struct {
 	char *file;
 	char *fill_from; /* a path or URI, or NULL */
 	uint64_t fill_unit_bytes; /* 0: the image's block size */
+	uint64_t preallocate_bytes;
 	bool incomplete;
 	struct log log;
 	pthread_mutex_t lock; /* of opening the device */
@@ -98,6 +100,12 @@ static int plugin_config(const char *key, const char *value)
 		plugin.fill_unit_bytes = bytes;
 		return bytes < 0 ? -1 : 0;
 	}
+	if (!strcmp(key, "preallocate")) {
+		int64_t bytes = nbdkit_parse_size(value);
+
+		plugin.preallocate_bytes = bytes;
+		return bytes < 0 ? -1 : 0;
+	}
 	nbdkit_error("unknown parameter '%s'", key);
 	return -1;
 }
@@ -110,10 +118,11 @@ static int plugin_config_complete(void)
 	return -1;
 }
 
-#define CONFIG_HELP                                                           \
-	"[file=]<PATH>       (required) the image: VHDX, VHD or raw\n"        \
-	"fill-from=<PATH|URI>           read what it lacks from this image\n" \
-	"fill-unit=<SIZE>               unit in which it is filled\n"         \
+#define CONFIG_HELP                                                               \
+	"[file=]<PATH>       (required) the image: VHDX, VHD or raw\n"            \
+	"fill-from=<PATH|URI>           read what it lacks from this image\n"     \
+	"fill-unit=<SIZE>               unit in which it is filled\n"             \
+	"preallocate=<SIZE>             take space ahead of use, in such steps\n" \
 	"incomplete=true                accept a VHDX that is not finished"
 
 /*
@@ -140,6 +149,8 @@ static struct err *open_device(bool read_only, struct blk **ret_device)
 	CLEANUP_BLK struct blk *device = NULL;
 
 	TRY(image_open_with(plugin.file, flags, &plugin.log, NULL, &device));
+	if (plugin.preallocate_bytes && !read_only)
+		TRY(vhdx_set_preallocation(device, plugin.preallocate_bytes));
 	if (plugin.fill_from)
 		TRY(add_filling(&device));
 	*ret_device = take_ptr(device);

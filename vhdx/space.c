@@ -150,9 +150,10 @@ static struct err *extend(struct vhdx_space *space, struct blk *file, uint64_t e
 	if (__builtin_add_overflow(end, step, &new_end) || new_end > INT64_MAX)
 		new_end = end;
 	TRY(blk_resize(file, new_end));
-	if (!space->preallocate_bytes)
-		return NULL;
-	return blk_zero(file, new_end - old_end, old_end, 0);
+	/* Where there is not that much space there may yet be enough. */
+	if (space->preallocate_bytes)
+		err_free(blk_zero(file, new_end - old_end, old_end, 0));
+	return NULL;
 }
 
 struct err *vhdx_space_grow(struct vhdx_space *space, struct blk *file, uint64_t bytes, uint64_t *ret_offset)

@@ -103,6 +103,14 @@ struct err *vhdx_open_over(struct blk *file, struct blk *parent, unsigned flags,
 			   struct blk **ret_blk) ERR_MUST_CHECK;
 
 /*
+ * From now on, takes space from the file system in steps of about step_bytes, ahead of use, instead of
+ * when data is written (0, as at first).  Writes from several threads then go on at once, and blocks lie
+ * together; the rest of a block that is written in part takes space too, though.  What is not used at the
+ * end is given back.  The device must be writable.
+ */
+struct err *vhdx_set_preallocation(struct blk *vhdx, uint64_t step_bytes) ERR_MUST_CHECK;
+
+/*
  * Completes a file: all of it durable, length a multiple of 1 MiB, no log to
  * replay, then the incomplete marker is removed in one atomic step.  From then on
  * Windows accepts the file.  Also fine on a file that is complete; the device

@@ -56,6 +56,7 @@ void direct_init(const char *path, int fd, int mode, struct direct *ret_direct)
 	*ret_direct = (struct direct){.fd = open(path, mode | O_DIRECT | O_CLOEXEC)};
 	if (ret_direct->fd < 0)
 		return;
+	pthread_mutex_init(&ret_direct->lock, NULL);
 	find_alignment(ret_direct);
 	if (!is_same_file(fd, ret_direct->fd) || ret_direct->offset_align_bytes > MAX_ALIGN_BYTES ||
 	    ret_direct->memory_align_bytes > MAX_ALIGN_BYTES)
@@ -66,8 +67,13 @@ int direct_deinit(struct direct *direct)
 {
 	int fd = direct->fd;
 
+	if (fd < 0)
+		return 0;
 	direct->fd = -1;
-	return fd < 0 ? 0 : close(fd);
+	while (direct->spare_count)
+		free(direct->spares[--direct->spare_count]);
+	pthread_mutex_destroy(&direct->lock);
+	return close(fd);
 }
 
 struct direct_span direct_span(const struct direct *direct, size_t len_bytes, uint64_t offset)
@@ -121,49 +127,66 @@ static bool is_memory_aligned(const struct direct *direct, const void *buf)
 	return !((uintptr_t)buf & (direct->memory_align_bytes - 1));
 }
 
-static bool bounce_create(size_t len_bytes, uint8_t **ret_bounce)
+/* NULL if there is no memory. */
+static uint8_t *bounce_take(struct direct *direct)
 {
-	void *bounce;
+	LOCKED(&direct->lock);
 
-	errno = posix_memalign(&bounce, MAX_ALIGN_BYTES, len_bytes < BOUNCE_BYTES ? len_bytes : BOUNCE_BYTES);
-	if (errno)
-		return false;
-	*ret_bounce = bounce;
-	return true;
+	if (direct->spare_count)
+		return direct->spares[--direct->spare_count];
+	return aligned_alloc(MAX_ALIGN_BYTES, BOUNCE_BYTES);
 }
 
-bool direct_read(const struct direct *direct, void *buf, size_t len_bytes, uint64_t offset)
+static void bounce_give(struct direct *direct, uint8_t *bounce)
 {
-	CLEANUP_FREE uint8_t *bounce = NULL;
-	uint8_t *at = buf;
+	LOCKED(&direct->lock);
+
+	if (direct->spare_count < DIRECT_SPARES)
+		direct->spares[direct->spare_count++] = bounce;
+	else
+		free(bounce);
+}
+
+static size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+bool direct_read(struct direct *direct, void *buf, size_t len_bytes, uint64_t offset)
+{
+	size_t done = 0, bytes;
+	uint8_t *at = buf, *bounce;
 
 	if (is_memory_aligned(direct, buf))
 		return transfer_all(direct->fd, false, buf, len_bytes, offset, 0);
-	if (!bounce_create(len_bytes, &bounce))
-		return false;
-	for (size_t done = 0, bytes; done < len_bytes; done += bytes) {
-		bytes = len_bytes - done < BOUNCE_BYTES ? len_bytes - done : BOUNCE_BYTES;
+	bounce = bounce_take(direct);
+	for (; bounce && done < len_bytes; done += bytes) {
+		bytes = min_size(len_bytes - done, BOUNCE_BYTES);
 		if (!transfer_all(direct->fd, false, bounce, bytes, offset + done, 0))
-			return false;
+			break;
 		memcpy(at + done, bounce, bytes);
 	}
-	return true;
+	if (bounce)
+		bounce_give(direct, bounce);
+	return done == len_bytes;
 }
 
-bool direct_write(const struct direct *direct, const void *buf, size_t len_bytes, uint64_t offset, int flags)
+bool direct_write(struct direct *direct, const void *buf, size_t len_bytes, uint64_t offset, int flags)
 {
-	CLEANUP_FREE uint8_t *bounce = NULL;
 	const uint8_t *at = buf;
+	size_t done = 0, bytes;
+	uint8_t *bounce;
 
 	if (is_memory_aligned(direct, buf))
 		return transfer_all(direct->fd, true, (uint8_t *)buf, len_bytes, offset, flags);
-	if (!bounce_create(len_bytes, &bounce))
-		return false;
-	for (size_t done = 0, bytes; done < len_bytes; done += bytes) {
-		bytes = len_bytes - done < BOUNCE_BYTES ? len_bytes - done : BOUNCE_BYTES;
+	bounce = bounce_take(direct);
+	for (; bounce && done < len_bytes; done += bytes) {
+		bytes = min_size(len_bytes - done, BOUNCE_BYTES);
 		memcpy(bounce, at + done, bytes);
 		if (!transfer_all(direct->fd, true, bounce, bytes, offset + done, flags))
-			return false;
+			break;
 	}
-	return true;
+	if (bounce)
+		bounce_give(direct, bounce);
+	return done == len_bytes;
 }

@@ -7,15 +7,22 @@
 #ifndef P2V_BASE_DIRECT_H
 #define P2V_BASE_DIRECT_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "p2v/base/err.h"
 
+#define DIRECT_SPARES 16
+
 struct direct {
 	int fd; /* -1: everything goes through the page cache */
 	uint32_t memory_align_bytes, offset_align_bytes;
+	/* Aligned memory for copies, kept: new memory has to be cleared by the kernel each time. */
+	pthread_mutex_t lock;
+	uint8_t *spares[DIRECT_SPARES];
+	unsigned spare_count;
 };
 
 /* A second descriptor, with O_DIRECT, of the file that path named when fd was opened; mode as for fd.  Where
@@ -35,7 +42,7 @@ bool direct_is_cached(int fd, size_t len_bytes, uint64_t offset);
 
 /* Reads or writes a span (flags: RWF_*), by way of a copy if the memory is not aligned.  False: the page
  * cache has to do it, and to tell what is wrong. */
-bool direct_read(const struct direct *direct, void *buf, size_t len_bytes, uint64_t offset);
-bool direct_write(const struct direct *direct, const void *buf, size_t len_bytes, uint64_t offset, int flags);
+bool direct_read(struct direct *direct, void *buf, size_t len_bytes, uint64_t offset);
+bool direct_write(struct direct *direct, const void *buf, size_t len_bytes, uint64_t offset, int flags);
 
 #endif

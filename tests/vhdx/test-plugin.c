@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -303,6 +304,28 @@ static void test_conformance_while_filling(void **state)
 	assert_no_error(blk_close(blk));
 }
 
+/* Space is taken ahead while it is served, and the file is as long as it must be in the end. */
+static void test_preallocate(void **state)
+{
+	struct fixture *f = *state;
+	const struct image_create_options options = {
+		.format = IMAGE_VHDX, .size_bytes = 64 * MIB, .block_bytes = 1 << 20};
+	struct nbd_server *server;
+	struct stat st;
+	struct blk *blk;
+
+	make_image(f->path, &options, true);
+	server = SERVE(f, f->path, "preallocate=8M");
+	assert_no_error(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk));
+	assert_no_error(blk_pwrite(blk, "hello", 5, 33 * MIB, 0));
+	assert_int_equal(stat(f->path, &st), 0);
+	assert_int_equal(st.st_size, (4 + 1 + 8) * MIB);
+	assert_no_error(blk_close(blk));
+	nbd_server_stop(server);
+	assert_int_equal(stat(f->path, &st), 0);
+	assert_int_equal(st.st_size, (4 + 1) * MIB);
+}
+
 /* What cannot be served ends nbdkit at once, with a message that names it. */
 static void test_refusals(void **state)
 {
@@ -323,6 +346,7 @@ static void test_refusals(void **state)
 		{{fine, "colour=blue"}, "unknown parameter 'colour'"},
 		{{fine, "fill-unit=much"}, "much"},
 		{{fine, "incomplete=perhaps"}, "perhaps"},
+		{{fine, "preallocate=some"}, "some"},
 		{{fine, fill_missing}, "missing: No such file"},
 	};
 
@@ -368,6 +392,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_dirty_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cache_fills, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_conformance_while_filling, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_preallocate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_connection, setup, teardown),
 	};

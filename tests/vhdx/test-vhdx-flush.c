@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -285,6 +286,41 @@ static void test_growing(void **state)
 	assert_no_error(blk_close(vhdx));
 }
 
+/* Space taken ahead is there in the file system, in steps, and given back at the end. */
+static void test_preallocation(void **state)
+{
+	const struct vhdx_create_options options = {.size_bytes = 200 * MIB, .block_bytes = 1 << 20};
+	char *dir = test_dir_make();
+	CLEANUP_FREE char *path = test_path(dir, "disk.vhdx");
+	CLEANUP_FREE uint8_t *model = xcalloc(1, 200 * MIB);
+	struct vhdx_check_result result;
+	struct blk *vhdx;
+	struct stat st;
+
+	(void)state;
+	assert_no_error(vhdx_create(path, &options, NULL, &vhdx));
+	assert_no_error(vhdx_set_preallocation(vhdx, 16 * MIB));
+	for (uint64_t i = 0; i < 3; i++) {
+		memset(model + 50 * i * MIB, 'a' + (int)i, 300);
+		assert_no_error(blk_pwrite(vhdx, model + 50 * i * MIB, 300, 50 * i * MIB, 0));
+	}
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, (4 + 1 + 16) * MIB);
+	assert_true(st.st_blocks * 512ull >= 17 * MIB);
+	blk_conformance_expect(vhdx, model);
+	assert_no_error(vhdx_finish(vhdx));
+	assert_no_error(blk_close(vhdx));
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, (4 + 3) * MIB);
+	assert_no_error(vhdx_check(path, NULL, NULL, &result));
+	assert_int_equal(result.errors + result.warnings, 0);
+	assert_no_error(vhdx_open(path, 0, NULL, &vhdx));
+	assert_error(vhdx_set_preallocation(vhdx, MIB), ERR_REFUSED);
+	blk_conformance_read_only(vhdx, model);
+	assert_no_error(blk_close(vhdx));
+	test_dir_remove(dir);
+}
+
 /* Space that was given up is taken again after a flush, not before, and shows nothing of what was there. */
 static void test_reuse(void **state)
 {
@@ -316,8 +352,9 @@ static void test_reuse(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_group),	cmocka_unit_test(test_fua),   cmocka_unit_test(test_length),
-		cmocka_unit_test(test_growing), cmocka_unit_test(test_reuse),
+		cmocka_unit_test(test_group),	      cmocka_unit_test(test_fua),
+		cmocka_unit_test(test_length),	      cmocka_unit_test(test_growing),
+		cmocka_unit_test(test_preallocation), cmocka_unit_test(test_reuse),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
