@@ -59,6 +59,8 @@ static void choose_blocks(struct stream *s, uint64_t *ret_offset, uint64_t *ret_
 	*ret_len = block * (1 + rng_below(&s->rng, rng_below(&s->rng, 8) ? 3 : 3000));
 	if (*ret_len > size - *ret_offset)
 		*ret_len = size - *ret_offset;
+	if (s->max_clear_bytes && *ret_len > s->max_clear_bytes)
+		*ret_len = s->max_clear_bytes;
 }
 
 void stream_request(struct stream *s)

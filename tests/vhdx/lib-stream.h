@@ -14,6 +14,7 @@ struct stream {
 	struct blk *model;
 	struct extents touched; /* what was ever written */
 	uint64_t chunk_bytes; /* of the disk, for each sector bitmap entry */
+	uint64_t max_clear_bytes; /* zeroed or discarded at once; 0: as much as there is */
 	struct rng rng;
 	uint8_t *buf;
 };
