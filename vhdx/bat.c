@@ -2,7 +2,8 @@
 /*
  * Every entry is judged when its page is read, so that what is in memory can be
  * trusted: no offset in it leads outside the file or into another structure.
- * (That two blocks do not share space is what checking is for.)  Sector bitmap
+ * The last block need be in the file only as far as the disk goes: QEMU's fixed
+ * files end there.  (That two blocks do not share space is what checking is for.)  Sector bitmap
  * entries of a file without parent are not looked at: they mean nothing, and
  * QEMU before 7.2.2 wrote garbage there.
  */
@@ -57,14 +58,15 @@ static bool overlaps(uint64_t start, uint64_t end, uint64_t other_start, uint64_
 	return other_bytes && start < other_start + other_bytes && other_start < end;
 }
 
+/* A place of so many bytes, of which needed_bytes must be in the file. */
 static enum vhdx_entry_status check_place(const struct vhdx_bat_limits *limits, uint64_t start,
-					  uint64_t bytes)
+					  uint64_t bytes, uint64_t needed_bytes)
 {
 	uint64_t end;
 
 	if (start < VHDX_MIB)
 		return VHDX_ENTRY_IN_HEADER;
-	if (__builtin_add_overflow(start, bytes, &end) || end > limits->file_bytes)
+	if (__builtin_add_overflow(start, bytes, &end) || start + needed_bytes > limits->file_bytes)
 		return VHDX_ENTRY_PAST_END;
 	if (overlaps(start, end, limits->log_offset, limits->log_length))
 		return VHDX_ENTRY_IN_LOG;
@@ -92,7 +94,7 @@ enum vhdx_entry_status vhdx_entry_check(const struct vhdx_bat_limits *limits, ui
 			return VHDX_ENTRY_NEEDS_PARENT;
 		if (state != VHDX_BITMAP_PRESENT)
 			return VHDX_ENTRY_RESERVED_STATE;
-		return check_place(limits, start, VHDX_BITMAP_BLOCK_BYTES);
+		return check_place(limits, start, VHDX_BITMAP_BLOCK_BYTES, VHDX_BITMAP_BLOCK_BYTES);
 	}
 	switch (state) {
 	case VHDX_BLOCK_NOT_PRESENT:
@@ -103,9 +105,11 @@ enum vhdx_entry_status vhdx_entry_check(const struct vhdx_bat_limits *limits, ui
 	case VHDX_BLOCK_PARTIALLY_PRESENT:
 		if (!geometry->has_parent)
 			return VHDX_ENTRY_NEEDS_PARENT;
-		return check_place(limits, start, geometry->block_bytes);
+		return check_place(limits, start, geometry->block_bytes,
+				   vhdx_geometry_used_bytes(geometry, block));
 	case VHDX_BLOCK_FULLY_PRESENT:
-		return check_place(limits, start, geometry->block_bytes);
+		return check_place(limits, start, geometry->block_bytes,
+				   vhdx_geometry_used_bytes(geometry, block));
 	default:
 		return VHDX_ENTRY_RESERVED_STATE;
 	}

@@ -103,6 +103,11 @@ static void check_entry(struct checker *c, uint64_t i, uint64_t entry)
 				     i);
 		return;
 	}
+	if (start + bytes > c->io->size_bytes)
+		findings_add(&c->findings, FINDING_WARNING, at,
+			     "BAT entry %" PRIu64
+			     " is of the last block, which ends behind the end of the file",
+			     i);
 	if (!take(c, start, bytes))
 		findings_add(&c->findings, FINDING_ERROR, at,
 			     "BAT entry %" PRIu64 " (%s): its place at offset %" PRIu64
@@ -134,7 +139,8 @@ static struct err *check_bat(struct checker *c)
 	CLEANUP_FREE le64 *chunk = malloc(CHUNK_ENTRIES * sizeof *chunk);
 	bool chunk_needs_bitmap = false;
 
-	c->used = calloc(c->io->size_bytes / VHDX_MIB / 64 + 1, sizeof *c->used);
+	/* The last block may end behind the file. */
+	c->used = calloc((c->io->size_bytes + VHDX_MAX_BLOCK_BYTES) / VHDX_MIB / 64 + 1, sizeof *c->used);
 	if (!chunk || !c->used)
 		return err_nomem();
 	for (uint64_t first = 0; first < geometry->bat_entry_count; first += CHUNK_ENTRIES) {

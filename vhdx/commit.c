@@ -215,16 +215,31 @@ struct err *vhdx_op_flush(struct blk *blk)
 	return vhdx_commit_locked(vhdx);
 }
 
+/* How long the file must be before anything is added to it: the last block may end behind it. */
+static struct err *find_end(struct vhdx *vhdx, uint64_t *ret_end)
+{
+	const struct vhdx_geometry *geometry = &vhdx->metadata.geometry;
+	uint64_t end = (vhdx->file->size_bytes + VHDX_MIB - 1) / VHDX_MIB * VHDX_MIB;
+	struct vhdx_run run;
+
+	TRY(vhdx_lookup(vhdx, geometry->block_count - 1, 1, &run));
+	if (run.file_offset && run.file_offset + geometry->block_bytes > end)
+		end = run.file_offset + geometry->block_bytes;
+	*ret_end = end;
+	return NULL;
+}
+
 /* data_write_guid: what the file's content is called from now on; NULL: a new name, unless it got one since
  * it was opened. */
 static struct err *begin_changes_locked(struct vhdx *vhdx, const struct guid *data_write_guid)
 {
 	struct vhdx_header header = vhdx->headers.current;
-	uint64_t end = (vhdx->file->size_bytes + VHDX_MIB - 1) / VHDX_MIB * VHDX_MIB;
+	uint64_t end;
 
 	if (atomic_load(&vhdx->commit.begun) &&
 	    (!data_write_guid || guid_equal(data_write_guid, &header.data_write_guid)))
 		return NULL;
+	TRY(find_end(vhdx, &end));
 	TRY(guid_make(&header.file_write_guid));
 	if (data_write_guid)
 		header.data_write_guid = *data_write_guid;

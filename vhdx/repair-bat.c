@@ -29,6 +29,7 @@ enum cause {
 	CAUSE_IN_PLACE_OF_LOG,
 	CAUSE_PAST_END,
 	CAUSE_CUT,
+	CAUSE_SHORT,
 	CAUSE_NO_BITMAP,
 	CAUSE_SHARED,
 	CAUSE_COUNT,
@@ -59,6 +60,8 @@ static const struct {
 			    VHDX_LOSS_GONE},
 	[CAUSE_CUT] = {"are of blocks in which the file ends: the rest of the block becomes zeros",
 		       "the file ends within the block", VHDX_LOSS_GONE},
+	[CAUSE_SHORT] = {"are of the last block, which ends behind the file: the file is made longer", NULL,
+			 0},
 	[CAUSE_NO_BITMAP] = {"are partially present, but without a sector bitmap: emptied",
 			     "the sector bitmap that tells what of the block is here is lost",
 			     VHDX_LOSS_GONE},
@@ -231,7 +234,11 @@ static struct err *repair_entry(struct bat_repair *b, uint64_t i, uint64_t *entr
 			*entry = 0;
 		}
 	}
-	if (verdict.cause == CAUSE_CUT) {
+	if (verdict.cause == CAUSE_NONE && *entry & VHDX_BAT_OFFSET_MASK &&
+	    vhdx_state_has_space((enum vhdx_block_state)(*entry & VHDX_BAT_STATE_MASK)) &&
+	    start + bytes > b->end)
+		verdict.cause = CAUSE_SHORT;
+	if (verdict.cause == CAUSE_CUT || verdict.cause == CAUSE_SHORT) {
 		skip = b->cut_at - start;
 		if (start + bytes > b->end)
 			b->end = start + bytes;
