@@ -21,7 +21,7 @@
 
 DEFINE_CLEANUP(power_cut, struct power_cut *, power_cut_destroy)
 DEFINE_CLEANUP(recording, struct recording *, recording_destroy)
-DEFINE_CLEANUP(guest, struct disk_user *, disk_user_destroy)
+DEFINE_CLEANUP(user, struct disk_user *, disk_user_destroy)
 
 static size_t wanted_states(void)
 {
@@ -31,33 +31,33 @@ static size_t wanted_states(void)
 	return wanted ? wanted : 1;
 }
 
-static struct err *judge_reading(const struct disk_user *guest, struct blk *left)
+static struct err *judge_reading(const struct disk_user *user, struct blk *left)
 {
 	CLEANUP_BLK struct blk *view = borrowed(left);
 	CLEANUP_BLK struct blk *vhd = NULL;
 
 	TRY(vhd_open_on(view, 0, NULL, &vhd));
 	(void)take_ptr(view);
-	return disk_user_judge(guest, vhd);
+	return disk_user_judge(user, vhd);
 }
 
 /* Takes over left. */
-static struct err *judge(const struct disk_user *guest, struct blk *left)
+static struct err *judge(const struct disk_user *user, struct blk *left)
 {
 	CLEANUP_BLK struct blk *owned = left;
 	CLEANUP_BLK struct blk *vhd = NULL;
 
-	TRY(err_wrap(judge_reading(guest, left), "reading"));
+	TRY(err_wrap(judge_reading(user, left), "reading"));
 	TRY(vhd_open_on(left, VHD_OPEN_WRITE, NULL, &vhd));
 	(void)take_ptr(owned);
-	TRY(err_wrap(disk_user_judge(guest, vhd), "reading it open for writing"));
-	TRY(err_wrap(disk_user_judge_new_blocks(guest, vhd), "writing"));
+	TRY(err_wrap(disk_user_judge(user, vhd), "reading it open for writing"));
+	TRY(err_wrap(disk_user_judge_new_blocks(user, vhd), "writing"));
 	TRY(blk_flush(vhd));
 	return NULL;
 }
 
 /* Lives once, recorded; the time when it was made. */
-static uint64_t live(struct recording *recording, struct disk_user *guest, uint64_t seed, unsigned flags)
+static uint64_t live(struct recording *recording, struct disk_user *user, uint64_t seed, unsigned flags)
 {
 	const struct vhd_create_options options = {
 		.size_bytes = DISK_BYTES, .block_bytes = BLOCK_BYTES, .flags = flags};
@@ -68,7 +68,7 @@ static uint64_t live(struct recording *recording, struct disk_user *guest, uint6
 	assert_no_error(vhd_create_on(file, &options, NULL, &vhd));
 	assert_no_error(blk_flush(vhd));
 	created = recording_tick(recording);
-	assert_no_error(disk_user_use(guest, vhd, &run));
+	assert_no_error(disk_user_use(user, vhd, &run));
 	assert_no_error(blk_close(vhd));
 	return created;
 }
@@ -77,8 +77,8 @@ static size_t cut_life(uint64_t seed, unsigned flags)
 {
 	const struct disk_user_layout layout = {DISK_BYTES, BLOCK_BYTES, BLOCK_BYTES};
 	CLEANUP(cleanup_recording) struct recording *recording = recording_create();
-	CLEANUP(cleanup_guest) struct disk_user *guest = disk_user_create(&layout, recording);
-	uint64_t time = live(recording, guest, seed, flags);
+	CLEANUP(cleanup_user) struct disk_user *user = disk_user_create(&layout, recording);
+	uint64_t time = live(recording, user, seed, flags);
 	CLEANUP(cleanup_power_cut) struct power_cut *cut = power_cut_create(recording, seed);
 	size_t states = 0;
 
@@ -86,11 +86,11 @@ static size_t cut_life(uint64_t seed, unsigned flags)
 		CLEANUP_FREE char *text = NULL;
 		uint64_t hash;
 
-		disk_user_advance(guest, time);
+		disk_user_advance(user, time);
 		power_cut_choose(cut, &hash);
 		text = power_cut_describe(cut);
 		assert_no_error(
-			err_wrap(judge(guest, power_cut_leave(cut, 0)), "seed %d, %s", (int)seed, text));
+			err_wrap(judge(user, power_cut_leave(cut, 0)), "seed %d, %s", (int)seed, text));
 		states++;
 	}
 	return states;
