@@ -24,7 +24,7 @@
 struct merge {
 	struct vhdx *child;
 	struct blk *parent;
-	struct progress *progress;
+	const struct vhdx_merge_options *options;
 };
 
 static struct err *copy_bytes(struct merge *merge, uint8_t *buffer, uint64_t file_offset, uint64_t offset,
@@ -84,7 +84,7 @@ static struct err *merge_piece(void *arg, void *buffer, uint64_t offset, size_t 
 			TRY(blk_zero(merge->parent, bytes, offset, BLK_MAY_TRIM));
 		else if (run.state != VHDX_BLOCK_NOT_PRESENT)
 			TRY(blk_discard(merge->parent, bytes, offset));
-		progress_add(merge->progress, bytes);
+		progress_add(merge->options->progress, bytes);
 		offset += bytes;
 	}
 	return NULL;
@@ -101,6 +101,7 @@ static struct err *copy_content(struct merge *merge)
 		.set = &(struct extents){&disk, 1, 1},
 		.piece_bytes = piece_bytes,
 		.buffer_bytes = BUFFER_BYTES,
+		.threads = merge->options->threads,
 		.run = merge_piece,
 		.arg = merge,
 	}));
@@ -133,9 +134,10 @@ static struct err *check(struct blk *blk)
 	return NULL;
 }
 
-struct err *vhdx_merge(struct blk *blk, struct progress *progress)
+struct err *vhdx_merge(struct blk *blk, const struct vhdx_merge_options *options)
 {
-	struct merge merge = {.progress = progress};
+	static const struct vhdx_merge_options none;
+	struct merge merge = {.options = options ? options : &none};
 	struct vhdx_linkage linkage;
 	struct vhdx *parent;
 

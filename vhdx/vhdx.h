@@ -121,17 +121,22 @@ struct err *vhdx_finish(struct blk *vhdx) ERR_MUST_CHECK;
 /* What a differencing file lies over, which it owns; NULL if it is none or was only looked into. */
 struct blk *vhdx_parent(struct blk *vhdx);
 
+/* Zero-initialised is fine. */
+struct vhdx_merge_options {
+	unsigned threads; /* 0: as many as suit this machine, at least 2 */
+	struct progress *progress; /* counts the bytes of the disk */
+};
+
 /*
  * Merges a differencing file that was opened with VHDX_OPEN_WRITE and
  * VHDX_OPEN_MERGE into its parent, which then holds the whole of what the child
  * reads as; the child is emptied, reads as before, and can be used, or removed.
  * Crash-safe: at every moment the child reads the same, and after an
  * interruption it can be merged again.  Other children of the same parent are
- * refused afterwards.  No other request may be under way.  progress counts the
- * bytes of the disk; NULL is fine.  ERR_REFUSED: no differencing file, incomplete,
- * of another size than its parent.
+ * refused afterwards.  No other request may be under way.  options may be NULL.
+ * ERR_REFUSED: no differencing file, incomplete, of another size than its parent.
  */
-struct err *vhdx_merge(struct blk *child, struct progress *progress) ERR_MUST_CHECK;
+struct err *vhdx_merge(struct blk *child, const struct vhdx_merge_options *options) ERR_MUST_CHECK;
 
 /* Looking into. */
 

@@ -9,18 +9,17 @@
 #include "p2v/cmd/vhdx.h"
 #include "vhdx/vhdx.h"
 
-enum { OPT_REMOVE = 256, OPT_JSON };
+enum { OPT_REMOVE = 256, OPT_THREADS, OPT_JSON };
 
 static const struct option long_options[] = {
-	{"remove", no_argument, NULL, OPT_REMOVE},
-	{"json", no_argument, NULL, OPT_JSON},
-	{"verbose", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, 'h'},
-	{0},
+	{"remove", no_argument, NULL, OPT_REMOVE}, {"threads", required_argument, NULL, OPT_THREADS},
+	{"json", no_argument, NULL, OPT_JSON},	   {"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},	   {0},
 };
 
 struct commit_options {
 	const char *child;
+	unsigned threads;
 	bool remove, json, verbose;
 };
 
@@ -37,6 +36,7 @@ static void print_help(void)
 	      "is lost: repeat it.\n"
 	      "\n"
 	      "  --remove     remove CHILD in the end\n"
+	      "  --threads N  that read and write at once (default: by the processors)\n"
 	      "  --json       progress and result as JSON\n"
 	      "  --verbose    tell each step\n",
 	      stdout);
@@ -46,6 +46,8 @@ static struct err *take_option(void *arg, int option)
 {
 	struct commit_options *options = arg;
 
+	if (option == OPT_THREADS)
+		return vhdx_take_threads(&options->threads);
 	options->remove |= option == OPT_REMOVE;
 	options->json |= option == OPT_JSON;
 	options->verbose |= option == 'v';
@@ -55,10 +57,13 @@ static struct err *take_option(void *arg, int option)
 static struct err *merge(const struct commit_options *options, struct blk *child)
 {
 	enum progress_style style = options->json ? PROGRESS_JSON : PROGRESS_AUTO;
-	struct progress *progress = progress_create(stderr, style, "commit", child->size_bytes);
-	struct err *err = vhdx_merge(child, progress);
+	struct vhdx_merge_options merge = {
+		.threads = options->threads,
+		.progress = progress_create(stderr, style, "commit", child->size_bytes),
+	};
+	struct err *err = vhdx_merge(child, &merge);
 
-	progress_destroy(progress);
+	progress_destroy(merge.progress);
 	return err;
 }
 

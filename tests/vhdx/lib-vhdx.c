@@ -100,7 +100,7 @@ static struct err *lent_flush(struct blk *blk)
 static struct err *lent_resize(struct blk *blk, uint64_t size_bytes)
 {
 	TRY(blk_resize(of(blk), size_bytes));
-	blk->size_bytes = size_bytes;
+	__atomic_store_n(&blk->size_bytes, size_bytes, __ATOMIC_RELAXED);
 	return NULL;
 }
 
