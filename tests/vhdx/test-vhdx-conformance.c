@@ -75,6 +75,28 @@ static void test_in_memory(void **state)
 		check_in_memory(&shapes[i]);
 }
 
+/* Over a parent with content, which the child has made zeros: with them the suite begins. */
+static void test_child(void **state)
+{
+	struct vhdx_create_options options = {.size_bytes = 9 * MIB + 512, .block_bytes = 1 << 20};
+	CLEANUP_FREE uint8_t *content = NULL;
+	struct blk *file, *vhdx;
+
+	(void)state;
+	options.parent = vhdx_in_memory(&options, &file);
+	assert_no_error(blk_pwrite(options.parent, "parent", 6, 5 * MIB, 0));
+	assert_no_error(vhdx_finish(options.parent));
+	options.block_bytes = 2 << 20;
+	vhdx = vhdx_in_memory(&options, &file);
+	assert_no_error(vhdx_finish(vhdx));
+	assert_no_error(blk_zero(vhdx, 6, 5 * MIB, 0));
+	content = blk_conformance_run(vhdx, "child");
+	assert_no_error(vhdx_finish(vhdx));
+	assert_clean(file);
+	blk_conformance_expect(vhdx, content);
+	assert_no_error(blk_close(vhdx));
+}
+
 static void test_in_a_file(void **state)
 {
 	const struct vhdx_create_options options = {.size_bytes = 9 * MIB + 512};
@@ -102,6 +124,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_in_memory),
+		cmocka_unit_test(test_child),
 		cmocka_unit_test(test_in_a_file),
 	};
 

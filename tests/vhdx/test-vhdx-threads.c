@@ -81,17 +81,12 @@ static void run_workers(struct blk *vhdx, uint8_t *model)
 	blk_conformance_expect(vhdx, model);
 }
 
-static void test_allocation(void **state)
+static void check_workers(const char *path, const struct vhdx_create_options *options, uint8_t *model)
 {
-	const struct vhdx_create_options options = {.size_bytes = DISK_BYTES, .block_bytes = 1 << 20};
-	char *dir = test_dir_make();
-	CLEANUP_FREE char *path = test_path(dir, "disk.vhdx");
-	CLEANUP_FREE uint8_t *model = xcalloc(1, DISK_BYTES);
 	struct vhdx_check_result result;
 	struct blk *vhdx;
 
-	(void)state;
-	assert_no_error(vhdx_create(path, &options, NULL, &vhdx));
+	assert_no_error(vhdx_create(path, options, NULL, &vhdx));
 	run_workers(vhdx, model);
 	assert_no_error(vhdx_finish(vhdx));
 	run_workers(vhdx, model);
@@ -104,6 +99,40 @@ static void test_allocation(void **state)
 	assert_no_error(vhdx_open(path, 0, NULL, &vhdx));
 	blk_conformance_expect(vhdx, model);
 	assert_no_error(blk_close(vhdx));
+}
+
+static void test_allocation(void **state)
+{
+	const struct vhdx_create_options options = {.size_bytes = DISK_BYTES, .block_bytes = 1 << 20};
+	char *dir = test_dir_make();
+	CLEANUP_FREE char *path = test_path(dir, "disk.vhdx");
+	CLEANUP_FREE uint8_t *model = xcalloc(1, DISK_BYTES);
+
+	(void)state;
+	check_workers(path, &options, model);
+	test_dir_remove(dir);
+}
+
+/* Workers meet in blocks of which each has some sectors, over a parent that is not empty. */
+static void test_child(void **state)
+{
+	struct vhdx_create_options options = {.size_bytes = DISK_BYTES, .block_bytes = 1 << 20};
+	char *dir = test_dir_make();
+	CLEANUP_FREE char *parent_path = test_path(dir, "parent.vhdx");
+	CLEANUP_FREE char *path = test_path(dir, "child.vhdx");
+	CLEANUP_FREE uint8_t *model = xcalloc(1, DISK_BYTES);
+	struct rng rng = {77};
+	struct blk *parent;
+
+	(void)state;
+	rng_fill(&rng, model, DISK_BYTES);
+	assert_no_error(vhdx_create(parent_path, &options, NULL, &parent));
+	assert_no_error(blk_pwrite(parent, model, DISK_BYTES, 0, 0));
+	assert_no_error(vhdx_finish(parent));
+	assert_no_error(blk_close(parent));
+	assert_no_error(vhdx_open(parent_path, 0, NULL, &options.parent));
+	options.block_bytes = 4 << 20;
+	check_workers(path, &options, model);
 	test_dir_remove(dir);
 }
 
@@ -206,6 +235,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_allocation),
+		cmocka_unit_test(test_child),
 		cmocka_unit_test(test_overlap),
 		cmocka_unit_test(test_range_lock),
 	};
