@@ -161,6 +161,81 @@ static void test_growing_often(void **state)
 	assert_no_error(blk_close(vhdx));
 }
 
+/* A parent in memory that is larger than its child, and nowhere zero. */
+static struct blk *make_parent(void)
+{
+	CLEANUP_FREE uint8_t *data = xmalloc(MIB);
+	struct blk *parent;
+
+	memset(data, 'p', MIB);
+	assert_no_error(blk_mem_create(16 * MIB, &parent));
+	for (uint64_t at = 0; at < parent->size_bytes; at += MIB)
+		assert_no_error(blk_pwrite(parent, data, MIB, at, 0));
+	return parent;
+}
+
+/* A child of 3 MiB and a sector, with something of its own at 1 MiB. */
+static struct blk *make_child(uint32_t block_bytes)
+{
+	struct vhdx_create_options options = {.size_bytes = 3 * MIB + 512, .block_bytes = block_bytes};
+	struct blk *base_file, *base = vhdx_in_memory(&options, &base_file), *file, *child, *left;
+
+	assert_no_error(vhdx_finish(base));
+	options = (struct vhdx_create_options){.block_bytes = block_bytes, .parent = base};
+	assert_no_error(blk_mem_create(0, &file));
+	assert_no_error(vhdx_create_on(file, &options, NULL, &child));
+	assert_no_error(blk_pwrite(child, "own", 3, MIB, 0));
+	assert_no_error(vhdx_finish(child));
+	left = copy_of(file);
+	assert_no_error(blk_close(child));
+	return left;
+}
+
+static void assert_filled(struct blk *vhdx, uint64_t start, uint64_t end, uint8_t wanted)
+{
+	CLEANUP_FREE uint8_t *data = xmalloc(end - start);
+
+	assert_no_error(blk_pread(vhdx, data, end - start, start));
+	for (uint64_t i = 0; i < end - start; i++)
+		if (data[i] != wanted)
+			fail_msg("byte %llu is %02x, not %02x", (unsigned long long)(start + i), data[i],
+				 wanted);
+}
+
+/* What is new in a child is zeros, whatever its parent has there. */
+static void test_child(void **state)
+{
+	static const struct {
+		uint32_t block_bytes;
+		uint64_t size_bytes;
+	} children[] = {
+		{1 << 20, 3 * MIB + 1024}, {1 << 20, 12 * MIB + 512}, {2 << 20, 40 * MIB},
+		{8 << 20, 12 * MIB},	   {1 << 20, 300 * GIB},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(children); i++) {
+		struct blk *file = make_child(children[i].block_bytes), *child;
+		uint64_t size = children[i].size_bytes;
+
+		assert_no_error(vhdx_open_over(file, make_parent(), VHDX_OPEN_WRITE, NULL, &child));
+		assert_no_error(blk_resize(child, size));
+		for (unsigned again = 0; again < 2; again++) {
+			assert_filled(child, 0, MIB, 'p');
+			assert_filled(child, MIB + 512, 3 * MIB + 512, 'p');
+			assert_filled(child, 3 * MIB + 512, size < 20 * MIB ? size : 20 * MIB, 0);
+			assert_no_error(blk_pwrite(child, "", 1, size - 1, 0));
+			assert_no_error(vhdx_finish(child));
+			assert_clean(file);
+			file = copy_of(file);
+			assert_no_error(blk_close(child));
+			assert_no_error(vhdx_open_over(file, make_parent(), VHDX_OPEN_WRITE, NULL, &child));
+			assert_int_equal(child->size_bytes, size);
+		}
+		assert_no_error(blk_close(child));
+	}
+}
+
 struct world {
 	uint64_t old_bytes, new_bytes;
 	unsigned old_count, new_count; /* states with either size */
@@ -254,9 +329,8 @@ static void test_failing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_growing),
-		cmocka_unit_test(test_growing_often),
-		cmocka_unit_test(test_power_cut),
+		cmocka_unit_test(test_growing), cmocka_unit_test(test_growing_often),
+		cmocka_unit_test(test_child),	cmocka_unit_test(test_power_cut),
 		cmocka_unit_test(test_failing),
 	};
 
