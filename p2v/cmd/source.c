@@ -5,45 +5,112 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "p2v/base/le.h"
 #include "p2v/base/mem.h"
+#include "p2v/cmd/cmd.h"
 
 static bool is_foreign(enum image_format format)
 {
 	return format != IMAGE_RAW && format != IMAGE_VHD && format != IMAGE_VHDX;
 }
 
-/* UEFI 2.10, 5.3.2: the header of a GPT is in the second sector, whatever its size. */
-static struct err *has_gpt(struct blk *blk, uint32_t sector_bytes, bool *ret_has)
-{
+/* UEFI 2.10, 5.3.2: the header of a GPT, in the second sector, whatever its size. */
+struct gpt_header {
 	char signature[8];
+	uint8_t other[40];
+	le64 last_usable_lba;
+};
+_Static_assert(sizeof(struct gpt_header) == 56, "UEFI 2.10, table 5-5");
 
-	*ret_has = false;
+static struct err *read_gpt(struct blk *blk, uint32_t sector_bytes, struct gpt_header *ret_header,
+			    bool *ret_found)
+{
+	*ret_found = false;
 	if (blk->size_bytes < 2ull * sector_bytes)
 		return NULL;
-	TRY(blk_pread(blk, signature, sizeof signature, sector_bytes));
-	*ret_has = !memcmp(signature, "EFI PART", sizeof signature);
+	TRY(blk_pread(blk, ret_header, sizeof *ret_header, sector_bytes));
+	*ret_found = !memcmp(ret_header->signature, "EFI PART", sizeof ret_header->signature);
+	return NULL;
+}
+
+/* Linux ignores a GPT that is for a larger disk, and then no partition is seen. */
+static struct err *check_whole(const struct source *source, const struct gpt_header *header)
+{
+	uint64_t sectors = source->blk->size_bytes / source->sector_bytes;
+	uint64_t last = le64_get(header->last_usable_lba);
+	char has[CMD_SIZE_TEXT_BYTES], wants[CMD_SIZE_TEXT_BYTES];
+
+	if (last < sectors)
+		return NULL;
+	return err_advise(
+		err_refused("%s: is cut off: it has %s, and its partition table (GPT) is for at least %s",
+			    source->path, cmd_format_size(source->blk->size_bytes, has),
+			    cmd_format_size(last > UINT64_MAX / source->sector_bytes
+						    ? UINT64_MAX
+						    : last * source->sector_bytes,
+					    wants)),
+		"copy the disk again, all of it; of disks in a RAID set, copy the set");
+}
+
+/* The primary entries of an MBR: UEFI 2.10, 5.2.1. */
+struct mbr_entry {
+	uint8_t flags, chs_start[3], type, chs_end[3];
+	le32 start_lba, size_lba;
+};
+_Static_assert(sizeof(struct mbr_entry) == 16, "UEFI 2.10, table 5-2");
+
+/* Some disks hide their end; so this is told, and what is there is converted. */
+static struct err *warn_if_cut(const struct source *source, const struct log *log)
+{
+	struct {
+		struct mbr_entry entries[4];
+		uint8_t signature[2];
+	} mbr;
+	uint64_t sectors = source->blk->size_bytes / source->sector_bytes;
+
+	if (source->blk->size_bytes < 512)
+		return NULL;
+	TRY(blk_pread(source->blk, &mbr, sizeof mbr, 446));
+	if (mbr.signature[0] != 0x55 || mbr.signature[1] != 0xaa)
+		return NULL;
+	for (unsigned i = 0; i < 4; i++) {
+		const struct mbr_entry *entry = &mbr.entries[i];
+		uint64_t end = (uint64_t)le32_get(entry->start_lba) + le32_get(entry->size_lba);
+		char missing[CMD_SIZE_TEXT_BYTES];
+
+		/* A boot sector of a file system has other things there. */
+		if (entry->flags & 0x7f)
+			return NULL;
+		if (entry->type && entry->type != 0xee && end > sectors)
+			log_warning(
+				log,
+				"%s: partition %u ends %s behind the end of the disk: if the image was cut "
+				"off, copy the disk again",
+				source->path, i + 1,
+				cmd_format_size((end - sectors) * source->sector_bytes, missing));
+	}
 	return NULL;
 }
 
 /*
  * Most kinds of image do not tell the sectors' size, and some adapters for disks hide it; a partition table
- * made for sectors of 4096 bytes shows it.
+ * made for sectors of 4096 bytes shows it.  A table also tells whether the end of the disk is missing.
  */
-static struct err *find_sector_bytes(struct source *source, const struct log *log)
+static struct err *look_at_table(struct source *source, const struct log *log)
 {
-	bool small = true, large = false;
+	struct gpt_header header;
+	bool found;
 
 	source->sector_bytes = source->blk->logical_sector_bytes;
-	if (source->sector_bytes != 512)
-		return NULL;
-	TRY(has_gpt(source->blk, 512, &small));
-	if (!small)
-		TRY(has_gpt(source->blk, 4096, &large));
-	if (large) {
-		log_info(log, "%s: its partition table is for sectors of 4096 bytes", source->path);
-		source->sector_bytes = 4096;
+	TRY(read_gpt(source->blk, source->sector_bytes, &header, &found));
+	if (!found && source->sector_bytes == 512) {
+		TRY(read_gpt(source->blk, 4096, &header, &found));
+		if (found) {
+			log_info(log, "%s: its partition table is for sectors of 4096 bytes", source->path);
+			source->sector_bytes = 4096;
+		}
 	}
-	return NULL;
+	return found ? check_whole(source, &header) : warn_if_cut(source, log);
 }
 
 static struct err *open_path(const char *path, const char *scratch_dir, const struct log *log,
@@ -64,7 +131,7 @@ static struct err *open_path(const char *path, const char *scratch_dir, const st
 	TRY(image_open(source->uri, log, NULL, &source->blk));
 	if (!source->blk->size_bytes)
 		return err_advise(err_refused("%s: is empty", path), "name the image of a whole disk");
-	return find_sector_bytes(source, log);
+	return look_at_table(source, log);
 }
 
 struct err *source_open(const char *path, const char *scratch_dir, const struct log *log,

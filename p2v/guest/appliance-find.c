@@ -108,6 +108,38 @@ static const struct block_device *find_content(const struct appliance *appliance
 	return NULL;
 }
 
+/* "/dev/sda1 (ext4), /dev/sda5 (swap)"; where nothing is known, "/dev/sda (gpt, nothing known in it)". */
+static void describe_contents(const struct appliance *appliance, struct text *contents)
+{
+	for (size_t i = 0; i < appliance->device_count; i++) {
+		const struct block_device *device = &appliance->devices[i];
+
+		if (device->content)
+			text_addf(contents, "%s%s (%s)", contents->bytes ? ", " : "", device->device,
+				  device->content);
+	}
+	for (size_t i = 0; i < appliance->device_count && !contents->bytes; i++) {
+		const struct block_device *device = &appliance->devices[i];
+
+		if (device->table && !device->partition)
+			text_addf(contents, "%s (partition table %s, nothing known in it)", device->device,
+				  device->table);
+	}
+}
+
+static const char *advice_where_nothing_is(const struct appliance *appliance)
+{
+	const struct block_device *only = appliance->device_count == 1 ? &appliance->devices[0] : NULL;
+
+	if (find_content(appliance, "iso9660"))
+		return "an image of a CD or DVD is no disk of a machine: name the disk that a system was "
+		       "installed on";
+	if (only && only->content)
+		return "it has no partition table: if it is one partition of a disk, name the image of the "
+		       "whole disk";
+	return "name all disks of the machine, the one it boots from included";
+}
+
 /* Why there is nothing to convert. */
 static struct err *nothing_found(const struct appliance *appliance, const struct found_list *list)
 {
@@ -127,16 +159,10 @@ static struct err *nothing_found(const struct appliance *appliance, const struct
 	if (bitlocker)
 		return err_advise(err_refused("the system is encrypted: BitLocker on %s", bitlocker->device),
 				  "decrypt the disk in Windows first (manage-bde -off)");
-	for (size_t i = 0; i < appliance->device_count; i++) {
-		const struct block_device *device = &appliance->devices[i];
-
-		if (device->content)
-			text_addf(&contents, "%s%s (%s)", contents.bytes ? ", " : "", device->device,
-				  device->content);
-	}
+	describe_contents(appliance, &contents);
 	return err_advise(err_refused("no operating system found on %s",
 				      contents.bytes ? contents.data : "the disks: they hold nothing known"),
-			  "name all disks of the machine, the one it boots from included");
+			  "%s", advice_where_nothing_is(appliance));
 }
 
 static struct err *choose_system(const struct appliance *appliance, struct found_list *list,

@@ -53,6 +53,35 @@ echo data >"$work/data/file"
 make_disk "$work/data.img" "$work/data"
 refused 'a disk with no system' 3 'no operating system' "${convert[@]}" "$work/data.img"
 
+# Disks and files that no machine boots from.
+xorriso -as mkisofs -quiet -o "$work/cd.iso" "$work/data"
+refused 'a CD' 3 'no operating system found on /dev/sda .iso9660.' "${convert[@]}" "$work/cd.iso"
+check 'a CD: the advice' grep -q 'CD or DVD' "$work/refuses.err"
+truncate -s 8M "$work/partition.img"
+mke2fs -q -t ext4 -d "$work/data" "$work/partition.img"
+refused 'a partition' 3 'no operating system found on /dev/sda .ext4.' "${convert[@]}" -v "$work/partition.img"
+check 'with -v each step is told' grep -q '^p2v: run: nbdkit' "$work/refuses.err"
+check 'and not what libguestfs says' is_not grep -q '^p2v: libguestfs: ' "$work/refuses.err"
+check 'a partition: the advice' grep -q 'name the image of the whole disk' "$work/refuses.err"
+truncate -s 8M "$work/unused.img"
+sfdisk --quiet "$work/unused.img" <<<'label: gpt'
+refused 'an unused disk' 3 'partition table gpt, nothing known' "${convert[@]}" -vv "$work/unused.img"
+check 'with -vv what libguestfs says is shown' grep -q '^p2v: libguestfs: ' "$work/refuses.err"
+truncate -s 8M "$work/swap.img"
+mkswap -q "$work/swap.img"
+refused 'swap and nothing else' 3 'no operating system found on /dev/sda .swap.' "${convert[@]}" "$work/swap.img"
+# The end is missing: a GPT is ignored by Linux then, of an MBR the rest is seen.
+truncate -s 64M "$work/cut.img"
+sfdisk --quiet "$work/cut.img" <<<$'label: gpt\nstart=1MiB'
+truncate -s 50M "$work/cut.img"
+refused 'a disk cut off' 3 'cut.img: is cut off: it has 50 MiB' "${convert[@]}" "$work/cut.img"
+rm "$work/cut.img"
+truncate -s 64M "$work/cut.img"
+sfdisk --quiet "$work/cut.img" <<<'start=1MiB, type=83'
+truncate -s 50M "$work/cut.img"
+refused 'a disk with an MBR cut off' 3 'no operating system' "${convert[@]}" "$work/cut.img"
+check 'a disk with an MBR cut off: told' grep -q 'cut.img: partition 1 ends 14 MiB behind the end' "$work/refuses.err"
+
 make_os_tree "$work/os"
 truncate -s 130M "$work/two.img"
 sfdisk --quiet "$work/two.img" <<<$'start=1MiB, size=60MiB, type=83\nsize=60MiB, type=83'
