@@ -144,7 +144,7 @@ struct err *vhdx_locator_set_guid(struct vhdx_locator *locator, const char *key,
 
 	text[0] = '{';
 	guid_format(value, text + 1);
-	strcat(text, "}");
+	memcpy(text + sizeof text - 2, "}", 2);
 	return vhdx_locator_set(locator, key, text);
 }
 

@@ -24,18 +24,14 @@ static struct err *add_path(struct vhdx_paths *paths, const char *folder, const 
 {
 	size_t folder_bytes = strlen(folder);
 	char **items = reallocarray(paths->items, paths->count + 1, sizeof *items);
+	bool needs_slash = folder_bytes && folder[folder_bytes - 1] != '/';
 	char *path;
 
 	if (!items)
 		return err_nomem();
 	paths->items = items;
-	path = malloc(folder_bytes + strlen(name) + 2);
-	if (!path)
+	if (asprintf(&path, "%s%s%s", folder, needs_slash ? "/" : "", name) < 0)
 		return err_nomem();
-	strcpy(path, folder);
-	if (folder_bytes && folder[folder_bytes - 1] != '/')
-		strcat(path, "/");
-	strcat(path, name);
 	for (size_t i = 0; i < paths->count; i++) {
 		if (!strcmp(items[i], path)) {
 			free(path);
@@ -225,18 +221,20 @@ static size_t common_bytes(const char *a, const char *b)
 /* "..\" for each folder between, then the rest; ".\" for none, as Windows writes it. */
 static struct err *make_relative(const char *child, const char *parent, char **ret_text)
 {
-	size_t common = common_bytes(child, parent), ups = 0, at = 0;
-	char *text;
+	size_t common = common_bytes(child, parent), rest_bytes = strlen(parent + common) + 1, ups = 0;
+	static const char here[] = ".\\", up[] = "..\\";
+	char *text, *at;
 
 	for (const char *c = child + common; *c; c++)
 		ups += *c == '/';
-	text = malloc(3 * ups + 2 + strlen(parent + common) + 1);
+	text = at = malloc(strlen(up) * ups + strlen(here) + rest_bytes);
 	if (!text)
 		return err_nomem();
-	for (size_t i = 0; i < ups; i++, at += 3)
-		memcpy(text + at, "..\\", 3);
-	strcpy(text + at, ups ? "" : ".\\");
-	strcat(text, parent + common);
+	for (size_t i = 0; i < ups; i++)
+		at = mempcpy(at, up, strlen(up));
+	if (!ups)
+		at = mempcpy(at, here, strlen(here));
+	memcpy(at, parent + common, rest_bytes);
 	*ret_text = text;
 	return NULL;
 }
