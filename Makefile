@@ -282,10 +282,13 @@ check-layers:
 check-size:
 	@tests/lib/check-size $(filter %.c %.h,$(TREE_FILES))
 
-.PHONY: fuzz fuzz-programs
+.PHONY: fuzz fuzz-afl fuzz-programs
 fuzz-programs: $(FUZZ_PROGRAMS) $(O)/fuzz/make-seeds
 fuzz: fuzz-programs
 	@tests/fuzz/run $(O) $(FUZZ_SECONDS) $(FUZZ_TARGET)
+fuzz-afl:
+	@$(MAKE) --no-print-directory O=$(O)/afl FUZZ_CC=afl-clang-fast fuzz-programs
+	@tests/fuzz/run-afl $(O)/afl $(FUZZ_SECONDS) $(FUZZ_TARGET)
 
 .PHONY: lint
 lint:
@@ -316,7 +319,7 @@ help:
 	  'make check-fast    unit tests and lints (3 minutes)' \
 	  'make check-all     the long tests too' \
 	  'make test-NAME     one test program, tests/*/test-NAME.c' \
-	  'make fuzz          FUZZ_TARGET="open read ..." each for FUZZ_SECONDS, from tests/fuzz' \
+	  'make fuzz          FUZZ_TARGET="open read ..." each for FUZZ_SECONDS; fuzz-afl: with AFL++' \
 	  'make bench         comparison with the named peers: bench-convert, bench-vhdx' \
 	  'make check-format check-layers check-size lint' \
 	  'make man install uninstall clean' \
