@@ -7,6 +7,9 @@
 
 #include "p2v/base/mem.h"
 
+/* How long the other end may take to read why it was refused. */
+#define LINGER_NS 5000000000ull
+
 struct channel {
 	struct tls *tls;
 	char *other_end;
@@ -152,6 +155,7 @@ void channel_refuse(struct channel *channel, enum wire_reason reason, const char
 			*c = ' ';
 	err_free(channel_send(channel, &message));
 	err_free(channel_close(channel));
+	tls_linger(channel->tls, LINGER_NS);
 }
 
 struct err *channel_close(struct channel *channel)

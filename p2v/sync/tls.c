@@ -328,6 +328,29 @@ struct err *tls_close(struct tls *tls)
 	}
 }
 
+void tls_linger(struct tls *tls, uint64_t limit_ns)
+{
+	uint64_t deadline_ns = deadline(limit_ns);
+	char forgotten[4096];
+
+	shutdown(tls->write_fd, SHUT_WR);
+	for (;;) {
+		ssize_t got = read(tls->read_fd, forgotten, sizeof forgotten);
+		struct err *err = NULL;
+
+		if (!got || (got < 0 && errno != EINTR && errno != EAGAIN))
+			return;
+		if (got < 0)
+			err = wait_for(tls, SSL_ERROR_WANT_READ, deadline_ns);
+		else if (run_now_ns() >= deadline_ns)
+			return;
+		if (err) {
+			err_free(err);
+			return;
+		}
+	}
+}
+
 void tls_interrupt(struct tls *tls)
 {
 	tls->interrupted = true;

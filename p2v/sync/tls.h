@@ -46,6 +46,10 @@ bool tls_has_input(struct tls *tls);
 /* Tells the other end that nothing more comes. */
 struct err *tls_close(struct tls *tls) ERR_MUST_CHECK;
 
+/* After tls_close(): takes in and forgets what the other end still sends, until it closes or the time is
+ * over. Closing a socket with unread input would destroy, on its way, what was sent last. */
+void tls_linger(struct tls *tls, uint64_t limit_ns);
+
 /* Ends all that other threads do on it with an error, now and later. */
 void tls_interrupt(struct tls *tls);
 

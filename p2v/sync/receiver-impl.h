@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The receiver's parts, for receiver*.c alone:
+ *
+ *	receiver.c          connections: who may come in, and to which session
+ *	receiver-session.c  the control connection: a job from JOB to COMMITTED
+ *	receiver-job.c      a job's folder, copies and manifests
+ *	receiver-lane.c     a lane: checks content, gathers it in batches
+ *	receiver-writer.c   writes batches and makes them durable, in the order that manifest.h wants
+ *
+ * Threads: one for each connection, and a writer for each session.  Lanes share nothing but the queue of
+ * the writer.
+ */
+#ifndef P2V_SYNC_RECEIVER_IMPL_H
+#define P2V_SYNC_RECEIVER_IMPL_H
+
+#include <pthread.h>
+
+#include "p2v/sync/channel.h"
+#include "p2v/sync/manifest.h"
+#include "p2v/sync/receiver.h"
+
+/* receiver-job.c */
+
+struct copy {
+	struct blk *blk;
+	struct manifest *manifest;
+	uint64_t block_count;
+	uint32_t block_bytes;
+	bool fresh; /* was made by this session */
+};
+
+struct job {
+	char *folder;
+	struct checkpoint checkpoint;
+	struct copy *copies; /* checkpoint.disk_count */
+};
+
+struct err *job_open(const struct receiver_options *options, const struct message_job *message,
+		     struct job *ret_job) ERR_MUST_CHECK;
+void job_close(struct job *job);
+/* Bytes of that many blocks: the last block of a disk may be short. */
+size_t copy_bytes(const struct copy *copy, uint64_t first_block, size_t count);
+bool copy_has_blocks(const struct copy *copy, uint64_t first_block, uint64_t count);
+
+/* receiver-writer.c */
+
+struct batch_op {
+	uint32_t disk;
+	bool is_zero;
+	uint64_t first_block, block_count;
+	size_t data_offset; /* of content, in the batch */
+	wire_hash hashes[WIRE_MAX_DATA_BLOCKS]; /* of content */
+};
+
+enum batch_state { BATCH_FREE, BATCH_QUEUED, BATCH_DURABLE, BATCH_FAILED };
+
+/* A lane fills it while it is free, then it is the writer's until it is durable or has failed. */
+struct batch {
+	struct batch *next;
+	enum batch_state state; /* the writer's lock */
+	struct batch_op *ops;
+	size_t op_count, op_capacity;
+	uint8_t *data;
+	size_t data_bytes;
+	uint32_t cost_bytes; /* in terms of credit */
+};
+
+struct writer;
+/* The job must live as long. */
+struct err *writer_start(struct job *job, struct writer **ret_writer) ERR_MUST_CHECK;
+void writer_stop(struct writer *writer); /* takes NULL; what is queued is written first */
+void writer_submit(struct writer *writer, struct batch *batch);
+/* Whether it is durable by now; waits for that if asked to.  The error is that of the writer, which has
+ * failed for good then. */
+struct err *writer_check(struct writer *writer, struct batch *batch, bool wait, bool *ret_durable)
+	ERR_MUST_CHECK;
+
+/* receiver-session.c */
+
+enum session_state { SESSION_OPENING, SESSION_OPEN, SESSION_ENDING };
+
+struct session {
+	struct session *next;
+	struct receiver *receiver;
+	struct channel *control;
+	const char *peer;
+	char name[WIRE_MAX_NAME_BYTES + 1];
+	uint8_t token[WIRE_TOKEN_BYTES];
+	struct job job;
+	struct writer *writer;
+	/* Under the receiver's lock: */
+	enum session_state state;
+	bool taken_over;
+	struct channel *lanes[WIRE_MAX_LANES];
+	unsigned lane_count;
+};
+
+struct receiver {
+	struct receiver_options options;
+	uint32_t window_bytes; /* of a lane */
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* a session or a lane has left */
+	struct session *sessions;
+	unsigned session_count;
+	bool stopped;
+};
+
+/* Runs a control connection, from behind its WELCOME. */
+struct err *session_run(struct session *session) ERR_MUST_CHECK;
+
+/* receiver.c */
+
+/* Makes the session the one of its job: an older one of the same disks is ended first. */
+struct err *session_claim_name(struct session *session, const struct message_job *message) ERR_MUST_CHECK;
+/* No lane is there, nor will be one, when it returns. */
+void session_end_lanes(struct session *session);
+
+/* receiver-lane.c */
+
+/* Runs a lane of the session, from behind its WELCOME, to its end. */
+struct err *lane_run(struct session *session, struct channel *channel) ERR_MUST_CHECK;
+
+#endif

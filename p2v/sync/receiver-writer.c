@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The writer of a session: takes all batches that lanes have submitted, and
+ * brings them into the copies and the manifests in rounds:
+ *
+ *	1. the manifests get the hashes of the last round's blocks, and doubt this round's
+ *	2. the manifests are synced: the last round is durable, and so is the doubt
+ *	3. this round's content is written to the copies
+ *	4. the copies are flushed
+ *
+ * So each round costs two syncs whatever its size, and the manifests never say
+ * what is not so.  Batches keep their order in 1 and in 3: where two have the same
+ * block, the hash is that of the content that came last.
+ *
+ * An error is final: what was being written stays in doubt.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "p2v/base/mem.h"
+#include "p2v/sync/receiver-impl.h"
+
+struct writer {
+	struct job *job;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct batch *queue, **queue_end;
+	bool stopping;
+	struct err *err; /* under the lock */
+};
+
+/* Calls fn for each run of blocks of the range that the manifest does not know to be zeros. */
+struct runs {
+	const struct batch_op *op;
+	struct err *(*fn)(void *arg, uint64_t first_block, uint64_t count);
+	void *arg;
+};
+
+static struct err *find_runs(void *arg, uint64_t first_block, size_t count, const wire_hash *hashes)
+{
+	const struct runs *runs = arg;
+	uint64_t op_end = runs->op->first_block + runs->op->block_count;
+	size_t start = 0;
+
+	for (size_t i = 0; i <= count; i++) {
+		uint64_t block = first_block + i;
+		bool inside = i < count && block >= runs->op->first_block && block < op_end &&
+			      !hash_equal(hashes[i], hash_zero);
+
+		if (inside)
+			continue;
+		if (i > start)
+			TRY(runs->fn(runs->arg, first_block + start, i - start));
+		start = i + 1;
+	}
+	return NULL;
+}
+
+static struct err *for_runs(const struct batch_op *op, struct copy *copy,
+			    struct err *(*fn)(void *arg, uint64_t first_block, uint64_t count))
+{
+	struct runs runs = {op, fn, copy};
+
+	return manifest_walk(copy->manifest, op->first_block, op->block_count, find_runs, &runs);
+}
+
+static struct err *doubt_run(void *arg, uint64_t first_block, uint64_t count)
+{
+	return manifest_fill(((struct copy *)arg)->manifest, first_block, count, hash_in_doubt);
+}
+
+static struct err *zero_hash_run(void *arg, uint64_t first_block, uint64_t count)
+{
+	return manifest_fill(((struct copy *)arg)->manifest, first_block, count, hash_zero);
+}
+
+static struct err *zero_run(void *arg, uint64_t first_block, uint64_t count)
+{
+	struct copy *copy = arg;
+	uint64_t start = first_block * copy->block_bytes, end = start + count * copy->block_bytes;
+
+	if (end > copy->blk->size_bytes)
+		end = copy->blk->size_bytes;
+	return blk_zero(copy->blk, end - start, start, BLK_MAY_TRIM);
+}
+
+static struct err *doubt(const struct batch *batch, struct batch_op *op, struct copy *copy)
+{
+	(void)batch;
+	return op->is_zero ? for_runs(op, copy, doubt_run)
+			   : manifest_fill(copy->manifest, op->first_block, op->block_count, hash_in_doubt);
+}
+
+static struct err *record(const struct batch *batch, struct batch_op *op, struct copy *copy)
+{
+	(void)batch;
+	return op->is_zero ? for_runs(op, copy, zero_hash_run)
+			   : manifest_write(copy->manifest, op->first_block, op->block_count, op->hashes);
+}
+
+static struct err *write_content(const struct batch *batch, struct batch_op *op, struct copy *copy)
+{
+	const uint8_t *data = batch->data + op->data_offset;
+
+	if (op->is_zero)
+		return for_runs(op, copy, zero_run);
+	for (size_t i = 0, run; i < op->block_count; i += run) {
+		bool zeros = hash_equal(op->hashes[i], hash_zero);
+		uint64_t first = op->first_block + i;
+
+		for (run = 1; i + run < op->block_count; run++)
+			if (hash_equal(op->hashes[i + run], hash_zero) != zeros)
+				break;
+		if (zeros)
+			TRY(zero_run(copy, first, run));
+		else
+			TRY(blk_pwrite(copy->blk, data + i * copy->block_bytes, copy_bytes(copy, first, run),
+				       first * copy->block_bytes, 0));
+	}
+	return NULL;
+}
+
+static struct err *for_ops(struct job *job, struct batch *batches,
+			   struct err *(*fn)(const struct batch *batch, struct batch_op *op,
+					     struct copy *copy))
+{
+	for (struct batch *batch = batches; batch; batch = batch->next)
+		for (size_t i = 0; i < batch->op_count; i++)
+			TRY(fn(batch, &batch->ops[i], &job->copies[batch->ops[i].disk]));
+	return NULL;
+}
+
+static bool is_touched(size_t disk, const struct batch *batches)
+{
+	for (; batches; batches = batches->next)
+		for (size_t i = 0; i < batches->op_count; i++)
+			if (batches->ops[i].disk == disk)
+				return true;
+	return false;
+}
+
+static struct err *sync_manifests(struct job *job, const struct batch *done, const struct batch *fresh)
+{
+	for (size_t i = 0; i < job->checkpoint.disk_count; i++)
+		if (is_touched(i, done) || is_touched(i, fresh))
+			TRY(manifest_sync(job->copies[i].manifest));
+	return NULL;
+}
+
+static struct err *flush_copies(struct job *job, const struct batch *fresh)
+{
+	for (size_t i = 0; i < job->checkpoint.disk_count; i++)
+		if (is_touched(i, fresh))
+			TRY(blk_flush(job->copies[i].blk));
+	return NULL;
+}
+
+/* From its first change on a complete job is not. */
+static struct err *mark_incomplete(struct job *job)
+{
+	if (!job->checkpoint.complete)
+		return NULL;
+	job->checkpoint.complete = false;
+	return checkpoint_save(&job->checkpoint, job->folder);
+}
+
+/* With the lock held.  The batches are their lanes' from then on: they may be gone when it is released. */
+static void give_back(struct batch *batches, enum batch_state state)
+{
+	while (batches) {
+		struct batch *next = batches->next;
+
+		batches->next = NULL;
+		batches->state = state;
+		batches = next;
+	}
+}
+
+static struct batch *take_queue(struct writer *writer, bool wait)
+{
+	struct batch *batches;
+	LOCKED(&writer->lock);
+
+	while (wait && !writer->queue && !writer->stopping)
+		pthread_cond_wait(&writer->changed, &writer->lock);
+	batches = take_ptr(writer->queue);
+	writer->queue_end = &writer->queue;
+	return batches;
+}
+
+static void tell_durable(struct writer *writer, struct batch *batches)
+{
+	LOCKED(&writer->lock);
+
+	give_back(batches, BATCH_DURABLE);
+	pthread_cond_broadcast(&writer->changed);
+}
+
+/* `done` is durable when it returns without an error, `fresh` is in the copies. */
+static struct err *write_round(struct writer *writer, struct batch **done, struct batch *fresh)
+{
+	struct job *job = writer->job;
+
+	if (fresh)
+		TRY(mark_incomplete(job));
+	TRY(for_ops(job, *done, record));
+	TRY(for_ops(job, fresh, doubt));
+	TRY(sync_manifests(job, *done, fresh));
+	tell_durable(writer, take_ptr(*done));
+	TRY(for_ops(job, fresh, write_content));
+	return flush_copies(job, fresh);
+}
+
+static void fail(struct writer *writer, struct batch *done, struct batch *fresh, struct err *err)
+{
+	LOCKED(&writer->lock);
+
+	give_back(done, BATCH_FAILED);
+	give_back(fresh, BATCH_FAILED);
+	give_back(take_ptr(writer->queue), BATCH_FAILED);
+	writer->err = err;
+	pthread_cond_broadcast(&writer->changed);
+}
+
+static void *writer_main(void *arg)
+{
+	struct writer *writer = arg;
+	struct batch *done = NULL;
+
+	for (;;) {
+		struct batch *fresh = take_queue(writer, !done);
+		struct err *err = NULL;
+
+		if (!fresh && !done)
+			return NULL;
+		err = write_round(writer, &done, fresh);
+		if (err) {
+			fail(writer, done, fresh, err);
+			return NULL;
+		}
+		done = fresh;
+	}
+}
+
+struct err *writer_start(struct job *job, struct writer **ret_writer)
+{
+	struct writer *writer = calloc(1, sizeof *writer);
+	int errnum;
+
+	if (!writer)
+		return err_nomem();
+	writer->job = job;
+	writer->queue_end = &writer->queue;
+	pthread_mutex_init(&writer->lock, NULL);
+	pthread_cond_init(&writer->changed, NULL);
+	errnum = pthread_create(&writer->thread, NULL, writer_main, writer);
+	if (errnum) {
+		free(writer);
+		return err_from_errno(errnum, "thread");
+	}
+	*ret_writer = writer;
+	return NULL;
+}
+
+void writer_stop(struct writer *writer)
+{
+	if (!writer)
+		return;
+	pthread_mutex_lock(&writer->lock);
+	writer->stopping = true;
+	pthread_cond_broadcast(&writer->changed);
+	pthread_mutex_unlock(&writer->lock);
+	pthread_join(writer->thread, NULL);
+	pthread_cond_destroy(&writer->changed);
+	pthread_mutex_destroy(&writer->lock);
+	err_free(writer->err);
+	free(writer);
+}
+
+void writer_submit(struct writer *writer, struct batch *batch)
+{
+	LOCKED(&writer->lock);
+
+	batch->state = writer->err ? BATCH_FAILED : BATCH_QUEUED;
+	if (writer->err)
+		return;
+	batch->next = NULL;
+	*writer->queue_end = batch;
+	writer->queue_end = &batch->next;
+	pthread_cond_broadcast(&writer->changed);
+}
+
+struct err *writer_check(struct writer *writer, struct batch *batch, bool wait, bool *ret_durable)
+{
+	LOCKED(&writer->lock);
+
+	while (wait && batch->state == BATCH_QUEUED)
+		pthread_cond_wait(&writer->changed, &writer->lock);
+	if (batch->state == BATCH_FAILED)
+		return err_as(err_advise(err_failed("%s", err_message(writer->err)), "%s",
+					 err_advice(writer->err) ?: "see the receiver's log"),
+			      err_kind(writer->err));
+	*ret_durable = batch->state == BATCH_DURABLE;
+	return NULL;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The disks as stretches of whole pages that are data or zeros, in order; pieces
+ * are cut off the front as lanes ask for them.
+ */
+#include <stdlib.h>
+
+#include "p2v/base/mem.h"
+#include "p2v/sync/sender-impl.h"
+
+struct work_list {
+	pthread_mutex_t lock;
+	struct work *stretches;
+	size_t count, capacity, next;
+};
+
+/* Where one disk is being cut up. */
+struct cutter {
+	struct work_list *list;
+	uint32_t disk;
+	bool fresh;
+	uint64_t page_bytes, block_count;
+	uint64_t done_pages;
+};
+
+static void add_stretch(struct cutter *cutter, uint64_t end_page, bool is_zero)
+{
+	struct work_list *list = cutter->list;
+	uint64_t first = cutter->done_pages * WIRE_PAGE_BLOCKS, end = end_page * WIRE_PAGE_BLOCKS;
+
+	if (end > cutter->block_count)
+		end = cutter->block_count;
+	if (end_page <= cutter->done_pages || first >= end)
+		return;
+	cutter->done_pages = end_page;
+	if (is_zero && cutter->fresh)
+		return;
+	if (list->count && !is_zero) {
+		struct work *last = &list->stretches[list->count - 1];
+
+		if (last->disk == cutter->disk && !last->is_zero &&
+		    last->first_block + last->block_count == first) {
+			last->block_count += end - first;
+			return;
+		}
+	}
+	array_grow(list->stretches, list->count, list->capacity);
+	list->stretches[list->count++] = (struct work){cutter->disk, is_zero, first, end - first};
+}
+
+static struct err *cut(void *arg, uint64_t offset, uint64_t len_bytes, unsigned extent_flags)
+{
+	struct cutter *cutter = arg;
+	uint64_t end = offset + len_bytes;
+
+	if (extent_flags & BLK_EXTENT_ZERO)
+		return NULL;
+	add_stretch(cutter, offset / cutter->page_bytes, true);
+	add_stretch(cutter, (end + cutter->page_bytes - 1) / cutter->page_bytes, false);
+	return NULL;
+}
+
+struct err *work_list_create(const struct sender_options *options, const uint8_t *disk_flags,
+			     struct work_list **ret_list)
+{
+	uint32_t block_bytes = sender_block_bytes(options);
+	struct work_list *list = xcalloc(1, sizeof *list);
+	struct err *err = NULL;
+
+	pthread_mutex_init(&list->lock, NULL);
+	for (size_t i = 0; i < options->disk_count && !err; i++) {
+		struct blk *blk = options->disks[i].blk;
+		struct cutter cutter = {
+			.list = list,
+			.disk = i,
+			.fresh = disk_flags[i] & WIRE_DISK_FRESH,
+			.page_bytes = (uint64_t)block_bytes * WIRE_PAGE_BLOCKS,
+			.block_count = (blk->size_bytes + block_bytes - 1) / block_bytes,
+		};
+
+		err = blk_extents(blk, blk->size_bytes, 0, cut, &cutter);
+		add_stretch(&cutter, (cutter.block_count + WIRE_PAGE_BLOCKS - 1) / WIRE_PAGE_BLOCKS, true);
+	}
+	if (err) {
+		work_list_destroy(list);
+		return err;
+	}
+	*ret_list = list;
+	return NULL;
+}
+
+void work_list_destroy(struct work_list *list)
+{
+	if (!list)
+		return;
+	pthread_mutex_destroy(&list->lock);
+	free(list->stretches);
+	free(list);
+}
+
+bool work_list_take(struct work_list *list, struct work *ret_work)
+{
+	uint64_t most = (uint64_t)WORK_MAX_PAGES * WIRE_PAGE_BLOCKS;
+	struct work *stretch;
+	LOCKED(&list->lock);
+
+	if (list->next == list->count)
+		return false;
+	stretch = &list->stretches[list->next];
+	*ret_work = *stretch;
+	if (stretch->is_zero || stretch->block_count <= most) {
+		list->next++;
+		return true;
+	}
+	ret_work->block_count = most;
+	stretch->first_block += most;
+	stretch->block_count -= most;
+	return true;
+}
+
+static struct err *count_data(void *arg, uint64_t offset, uint64_t len_bytes, unsigned extent_flags)
+{
+	(void)offset;
+	if (!(extent_flags & BLK_EXTENT_ZERO))
+		*(uint64_t *)arg += len_bytes;
+	return NULL;
+}
+
+struct err *work_count_data(struct blk *blk, uint64_t *ret_bytes)
+{
+	uint64_t bytes = 0;
+
+	TRY(blk_extents(blk, blk->size_bytes, 0, count_data, &bytes));
+	*ret_bytes = bytes;
+	return NULL;
+}

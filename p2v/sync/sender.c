@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The control connection: sets the job up, starts lanes, stays alive while they
+ * work, commits.  The first error, wherever it comes up, ends all.
+ */
+#include "p2v/sync/sender.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "p2v/base/mem.h"
+#include "p2v/base/run.h"
+#include "p2v/sync/sender-impl.h"
+
+#define NS_PER_SECOND 1000000000ull
+
+uint32_t sender_block_bytes(const struct sender_options *options)
+{
+	return options->block_bytes ?: WIRE_MIN_BLOCK_BYTES;
+}
+
+static uint64_t silence_limit_ns(const struct sender_options *options)
+{
+	return options->silence_limit_ns ?: WIRE_SILENCE_SECONDS * NS_PER_SECOND;
+}
+
+void sender_result_deinit(struct sender_result *result)
+{
+	for (size_t i = 0; i < result->disk_count; i++)
+		extents_deinit(&result->unreadable[i]);
+	free(result->unreadable);
+}
+
+struct err *sender_connect(const struct sender_options *options, enum wire_purpose purpose,
+			   const uint8_t *token, struct message *message, struct channel **ret_channel)
+{
+	struct message hello = {
+		.type = WIRE_HELLO,
+		.hello = {.min_version = WIRE_VERSION, .max_version = WIRE_VERSION, .purpose = purpose},
+	};
+	CLEANUP_CHANNEL struct channel *channel = NULL;
+	CLEANUP_FD int fd = -1;
+	struct tls *tls;
+
+	if (token)
+		memcpy(hello.hello.token, token, WIRE_TOKEN_BYTES);
+	TRY(options->connect(options->connect_arg, &fd));
+	TRY(err_wrap(tls_connect(options->key, fd, fd, silence_limit_ns(options), &tls), "the receiver"));
+	(void)take_fd(&fd);
+	TRY(channel_create(tls, "the receiver", &channel));
+	channel_set_limits(channel, silence_limit_ns(options), silence_limit_ns(options));
+	TRY(channel_send(channel, &hello));
+	TRY(channel_receive(channel, CHANNEL_TYPE(WIRE_WELCOME), message, NULL));
+	if (message->welcome.version != WIRE_VERSION)
+		return err_advise(err_refused("the receiver speaks version %u of the protocol, we speak %u",
+					      message->welcome.version, WIRE_VERSION),
+				  "use the same version of p2v at both ends");
+	*ret_channel = take_ptr(channel);
+	return NULL;
+}
+
+static struct err *send_job(const struct sender_options *options, struct channel *control,
+			    struct message *message)
+{
+	struct message_job *job = &message->job;
+
+	memset(message, 0, sizeof *message);
+	message->type = WIRE_JOB;
+	job->name = options->name;
+	job->name_bytes = strlen(options->name);
+	job->disk_count = options->disk_count;
+	for (size_t i = 0; i < options->disk_count; i++) {
+		struct blk *blk = options->disks[i].blk;
+
+		job->disks[i] = (struct message_disk){
+			.size_bytes = blk->size_bytes,
+			.block_bytes = sender_block_bytes(options),
+			.logical_sector_bytes = blk->logical_sector_bytes,
+			.physical_sector_bytes = blk->physical_sector_bytes,
+			.id = options->disks[i].id,
+			.id_bytes = strlen(options->disks[i].id),
+		};
+		TRY(work_count_data(blk, &job->disks[i].data_bytes));
+	}
+	return channel_send(control, message);
+}
+
+static struct err *set_up(struct run *run, struct channel *control, struct message *message)
+{
+	const struct message_ready *ready = &message->ready;
+
+	TRY(send_job(run->options, control, message));
+	TRY(channel_receive(control, CHANNEL_TYPE(WIRE_READY), message, NULL));
+	if (ready->disk_count != run->options->disk_count)
+		return err_failed("the receiver broke the protocol: READY: of another number of disks");
+	memcpy(run->hash_key, ready->hash_key, sizeof run->hash_key);
+	memcpy(run->disk_flags, ready->disk_flags, ready->disk_count);
+	return work_list_create(run->options, run->disk_flags, &run->work);
+}
+
+/* Takes the first error; everything else is then a consequence, and ends soon. */
+static void end_lanes(struct run *run, struct err *err)
+{
+	LOCKED(&run->lock);
+
+	run->err = err_first(run->err, err);
+	run->stopping = true;
+	for (size_t i = 0; i < WIRE_MAX_LANES; i++)
+		if (run->lanes[i])
+			channel_interrupt(run->lanes[i]);
+}
+
+struct lane_start {
+	struct run *run;
+	unsigned number;
+};
+
+static void *lane_main(void *arg)
+{
+	struct lane_start *start = arg;
+	struct run *run = start->run;
+	struct err *err = sender_lane_run(run, start->number);
+
+	if (err)
+		end_lanes(run, err);
+	LOCKED(&run->lock);
+	run->lanes_running--;
+	pthread_cond_broadcast(&run->changed);
+	return NULL;
+}
+
+/* Waits for the lanes up to the next ALIVE; whether they have ended. */
+static bool wait_for_lanes(struct run *run)
+{
+	struct timespec until;
+	LOCKED(&run->lock);
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += WIRE_ALIVE_SECONDS;
+	while (run->lanes_running)
+		if (pthread_cond_timedwait(&run->changed, &run->lock, &until) == ETIMEDOUT)
+			break;
+	return !run->lanes_running;
+}
+
+static struct err *exchange_alive(struct channel *control, struct message *message)
+{
+	const struct message alive = {.type = WIRE_ALIVE};
+
+	TRY(channel_send(control, &alive));
+	return channel_receive(control, CHANNEL_TYPE(WIRE_ALIVE), message, NULL);
+}
+
+static unsigned lane_count(const struct sender_options *options, unsigned max_lanes)
+{
+	unsigned lanes = options->lanes;
+
+	if (!lanes)
+		lanes = 2 * sysconf(_SC_NPROCESSORS_ONLN);
+	return lanes < max_lanes ? lanes : max_lanes;
+}
+
+static struct err *run_lanes(struct run *run, struct channel *control, unsigned lanes,
+			     struct message *message)
+{
+	pthread_t threads[WIRE_MAX_LANES];
+	struct lane_start starts[WIRE_MAX_LANES];
+	unsigned started;
+
+	for (started = 0; started < lanes; started++) {
+		int errnum;
+
+		starts[started] = (struct lane_start){run, started};
+		pthread_mutex_lock(&run->lock);
+		run->lanes_running++;
+		pthread_mutex_unlock(&run->lock);
+		errnum = pthread_create(&threads[started], NULL, lane_main, &starts[started]);
+		if (errnum) {
+			end_lanes(run, err_from_errno(errnum, "thread"));
+			pthread_mutex_lock(&run->lock);
+			run->lanes_running--;
+			pthread_mutex_unlock(&run->lock);
+			break;
+		}
+	}
+	while (!wait_for_lanes(run)) {
+		struct err *err = run->stopping ? NULL : exchange_alive(control, message);
+
+		if (err)
+			end_lanes(run, err);
+	}
+	while (started)
+		pthread_join(threads[--started], NULL);
+	return take_ptr(run->err);
+}
+
+static struct err *commit(struct run *run, struct channel *control, struct message *message)
+{
+	const struct sender_options *options = run->options;
+	CLEANUP_FREE uint64_t *sizes = xcalloc(options->disk_count, sizeof *sizes);
+	struct message commit = {
+		.type = WIRE_COMMIT,
+		.commit = {options->flags & SENDER_VERIFY ? WIRE_COMMIT_VERIFY : 0, run->roots,
+			   options->disk_count},
+	};
+
+	TRY(channel_send(control, &commit));
+	do {
+		TRY(channel_receive(control, CHANNEL_TYPE(WIRE_ALIVE) | CHANNEL_TYPE(WIRE_COMMITTED), message,
+				    NULL));
+	} while (message->type == WIRE_ALIVE);
+	for (size_t i = 0; i < options->disk_count; i++)
+		sizes[i] = options->disks[i].blk->size_bytes;
+	root_of_job(run->hash_key, sizes, run->roots, options->disk_count, &run->result->root);
+	if (memcmp(&run->result->root, &message->committed, sizeof run->result->root))
+		return err_failed("the receiver has completed something else than was sent");
+	/* It is complete: if the farewell is lost, that changes nothing. */
+	err_free(channel_close(control));
+	return NULL;
+}
+
+static struct err *run_session(struct run *run, struct channel *control, struct message *message)
+{
+	unsigned lanes = lane_count(run->options, message->welcome.max_lanes);
+
+	memcpy(run->token, message->welcome.token, sizeof run->token);
+	TRY(set_up(run, control, message));
+	TRY(run_lanes(run, control, lanes, message));
+	return commit(run, control, message);
+}
+
+static struct err *check_options(const struct sender_options *options)
+{
+	if (!options->disk_count || options->disk_count > WIRE_MAX_DISKS)
+		return err_usage("%zu disks cannot be sent: 1 to %u can", options->disk_count,
+				 WIRE_MAX_DISKS);
+	if (!wire_is_job_name(options->name, strlen(options->name)))
+		return err_advise(err_usage("'%s' cannot be the name of a job", options->name),
+				  "use up to %u letters, digits, '.', '_' and '-'", WIRE_MAX_NAME_BYTES);
+	for (size_t i = 0; i < options->disk_count; i++) {
+		size_t bytes = strlen(options->disks[i].id);
+		const struct blk *blk = options->disks[i].blk;
+
+		if (!bytes || bytes > WIRE_MAX_ID_BYTES)
+			return err_usage("'%s' cannot be the id of a disk", options->disks[i].id);
+		if (!blk->size_bytes || blk->size_bytes > WIRE_MAX_DISK_BYTES ||
+		    blk->size_bytes % blk->logical_sector_bytes)
+			return err_refused("%s: is of a size that no disk of the receiver's can have",
+					   options->disks[i].id);
+	}
+	return NULL;
+}
+
+static struct err *run_job(struct run *run)
+{
+	CLEANUP_FREE struct message *message = malloc(sizeof *message);
+	CLEANUP_CHANNEL struct channel *control = NULL;
+	struct err *err;
+
+	if (!message)
+		return err_nomem();
+	TRY(sender_connect(run->options, WIRE_CONTROL, NULL, message, &control));
+	err = run_session(run, control, message);
+	run->result->wire_bytes += channel_sent_bytes(control) + channel_received_bytes(control);
+	return err;
+}
+
+struct err *sender_run(const struct sender_options *options, struct sender_result *result)
+{
+	struct run run = {.options = options, .result = result};
+	struct err *err;
+
+	TRY(check_options(options));
+	run.limiter.bytes_per_second = options->limit_bytes_per_second;
+	run.roots = xcalloc(options->disk_count, sizeof *run.roots);
+	result->unreadable = xcalloc(options->disk_count, sizeof *result->unreadable);
+	result->disk_count = options->disk_count;
+	pthread_mutex_init(&run.limiter.lock, NULL);
+	pthread_mutex_init(&run.lock, NULL);
+	pthread_cond_init(&run.changed, NULL);
+	err = run_job(&run);
+	pthread_cond_destroy(&run.changed);
+	pthread_mutex_destroy(&run.lock);
+	pthread_mutex_destroy(&run.limiter.lock);
+	work_list_destroy(run.work);
+	free(run.roots);
+	explicit_bzero(run.hash_key, sizeof run.hash_key);
+	return err;
+}
