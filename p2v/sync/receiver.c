@@ -163,13 +163,15 @@ static struct session *join_session(struct receiver *receiver, const uint8_t *to
 	return NULL;
 }
 
-static void leave_session(struct session *session, size_t place)
+/* Whether the session was ending already: then the lane's end is a consequence. */
+static bool leave_session(struct session *session, size_t place)
 {
 	LOCKED(&session->receiver->lock);
 
 	session->lanes[place] = NULL;
 	session->lane_count--;
 	pthread_cond_broadcast(&session->receiver->changed);
+	return session->state == SESSION_ENDING;
 }
 
 static struct err *send_welcome(struct receiver *receiver, struct channel *channel, const uint8_t *token)
@@ -200,8 +202,10 @@ static struct err *serve_lane(struct receiver *receiver, struct channel *channel
 	if (err)
 		channel_refuse(channel, err_kind(err) == ERR_REFUSED ? WIRE_NOT_ALLOWED : WIRE_FAILED,
 			       err_message(err));
-	leave_session(session, place);
-	return err;
+	if (!leave_session(session, place))
+		return err;
+	err_free(err);
+	return NULL;
 }
 
 static struct err *serve_control(struct receiver *receiver, struct channel *channel, const char *peer)

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * p2v send: brings disks to a receiver, and goes on where it was when the line
+ * breaks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "p2v/base/json.h"
+#include "p2v/base/mem.h"
+#include "p2v/cmd/sync.h"
+#include "p2v/sync/sender.h"
+#include "vhdx/image.h"
+
+#define MAX_IDLE_TRIES 5 /* in a row that have brought nothing over */
+#define MAX_PAUSE_SECONDS 30
+
+enum {
+	OPT_KEY = 256,
+	OPT_KEY_FILE,
+	OPT_DISK,
+	OPT_NAME,
+	OPT_LIMIT,
+	OPT_VERIFY,
+	OPT_READ_ERROR,
+	OPT_IN_USE,
+	OPT_JSON
+};
+
+static const struct option long_options[] = {
+	{"key", required_argument, NULL, OPT_KEY},
+	{"key-file", required_argument, NULL, OPT_KEY_FILE},
+	{"disk", required_argument, NULL, OPT_DISK},
+	{"name", required_argument, NULL, OPT_NAME},
+	{"limit", required_argument, NULL, OPT_LIMIT},
+	{"verify", no_argument, NULL, OPT_VERIFY},
+	{"on-read-error", required_argument, NULL, OPT_READ_ERROR},
+	{"in-use", no_argument, NULL, OPT_IN_USE},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
+};
+
+struct send_options {
+	struct sync_address address;
+	struct key *key;
+	struct strv disks;
+	char *name;
+	uint64_t limit_bytes_per_second;
+	unsigned flags; /* SENDER_ */
+	bool in_use, json;
+	unsigned verbose;
+};
+
+static void options_deinit(struct send_options *options)
+{
+	sync_address_deinit(&options->address);
+	key_destroy(options->key);
+	strv_deinit(&options->disks);
+	free(options->name);
+}
+
+static void print_help(void)
+{
+	fputs("p2v send HOST[:PORT] --disk DISK [--disk DISK ...] [options]\n"
+	      "\n"
+	      "Brings disks, devices or images, to 'p2v receive' on HOST.  Sources are only read.  What is "
+	      "there\n"
+	      "already does not travel again: after an interruption, or a year.\n"
+	      "\n"
+	      "  --disk DISK            a device or image; may be repeated\n"
+	      "  --key-file FILE        holds the pairing key that the receiver shows; without it, it is "
+	      "asked for\n"
+	      "  --key KEY              the key itself (other users of this machine may see it)\n"
+	      "  --name NAME            of the job at the receiver; default: this machine's name\n"
+	      "  --limit RATE           at most so many bytes a second: 10M\n"
+	      "  --verify               the receiver reads all of its copies again at the end\n"
+	      "  --on-read-error WHAT   stop (default), or zero: send zeros for what cannot be read\n"
+	      "  --in-use               send disks although they are mounted: the copy is as after a power "
+	      "cut\n"
+	      "  --json                 progress and result as JSON\n"
+	      "  --verbose              tell each step\n",
+	      stdout);
+}
+
+/* The option's text is overwritten: the list of processes shows it. */
+static struct err *take_key(struct send_options *options)
+{
+	struct err *err = key_parse(optarg, &options->key);
+
+	explicit_bzero(optarg, strlen(optarg));
+	return err;
+}
+
+static struct err *take_read_error(struct send_options *options)
+{
+	if (!strcmp(optarg, "zero"))
+		options->flags |= SENDER_ZERO_UNREADABLE;
+	else if (strcmp(optarg, "stop"))
+		return err_advise(err_usage("--on-read-error: '%s' is not known", optarg),
+				  "say stop or zero");
+	return NULL;
+}
+
+static struct err *take_option(void *arg, int option)
+{
+	struct send_options *options = arg;
+
+	switch (option) {
+	case OPT_KEY:
+		return options->key ? err_usage("send: one key is enough") : take_key(options);
+	case OPT_KEY_FILE:
+		return options->key ? err_usage("send: one key is enough")
+				    : key_read_file(optarg, &options->key);
+	case OPT_DISK:
+		strv_add(&options->disks, optarg);
+		return NULL;
+	case OPT_NAME:
+		free(options->name);
+		options->name = xstrdup(optarg);
+		return NULL;
+	case OPT_LIMIT:
+		return cmd_parse_size("--limit", optarg, &options->limit_bytes_per_second);
+	case OPT_READ_ERROR:
+		return take_read_error(options);
+	}
+	options->flags |= option == OPT_VERIFY ? SENDER_VERIFY : 0;
+	options->in_use |= option == OPT_IN_USE;
+	options->json |= option == OPT_JSON;
+	options->verbose += option == 'v';
+	return NULL;
+}
+
+/* A device that something uses cannot be opened for us alone. */
+static struct err *check_use(const char *path)
+{
+	CLEANUP_FD int fd = -1;
+	struct stat st;
+
+	if (stat(path, &st) || !S_ISBLK(st.st_mode))
+		return NULL;
+	fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+	if (fd >= 0 || errno != EBUSY)
+		return NULL;
+	return err_advise(err_refused("%s: is mounted, or otherwise in use", path),
+			  "unmount it, or accept a copy as after a power cut with --in-use");
+}
+
+struct disks {
+	struct sender_disk *disks;
+	size_t count;
+	uint64_t data_bytes;
+};
+
+static void disks_deinit(struct disks *disks)
+{
+	for (size_t i = 0; i < disks->count; i++)
+		err_free(blk_close(disks->disks[i].blk));
+	free(disks->disks);
+}
+
+static struct err *open_disks(const struct send_options *options, const struct log *log, struct disks *disks)
+{
+	disks->disks = xcalloc(options->disks.count, sizeof *disks->disks);
+	for (size_t i = 0; i < options->disks.count; i++) {
+		const char *path = options->disks.items[i], *slash = strrchr(path, '/');
+		CLEANUP_EXTENTS struct extents data = {0};
+		struct sender_disk *disk = &disks->disks[i];
+
+		if (!options->in_use)
+			TRY(check_use(path));
+		TRY(image_open(path, log, NULL, &disk->blk));
+		disks->count++;
+		disk->id = slash ? slash + 1 : path;
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(disks->disks[k].id, disk->id))
+				return err_advise(err_usage("two disks are called %s", disk->id),
+						  "give one of them another name, by a link for example");
+		TRY(blk_data_extents(disk->blk, disk->blk->size_bytes, 0, &data));
+		disks->data_bytes += extents_total_bytes(&data);
+	}
+	return NULL;
+}
+
+static struct err *connect_to(void *arg, int *ret_fd)
+{
+	return sync_connect(arg, ret_fd);
+}
+
+/* 1, 2, 4… seconds. */
+static void pause_before(unsigned tries)
+{
+	struct timespec pause = {tries < 5 ? 1 << tries : MAX_PAUSE_SECONDS, 0};
+
+	nanosleep(&pause, NULL);
+}
+
+/* One try, with a progress of its own. */
+static struct err *try_once(const struct send_options *options, struct sender_options *sender,
+			    uint64_t data_bytes, struct sender_result *result)
+{
+	struct err *err;
+
+	sender->progress =
+		progress_create(stderr, options->json ? PROGRESS_JSON : PROGRESS_AUTO, "send", data_bytes);
+	err = sender_run(sender, result);
+	progress_destroy(sender->progress);
+	return err;
+}
+
+/* ret_result sums up all tries, but for what cannot be read, which is the last one's. */
+static struct err *send_until_done(const struct send_options *options, struct sender_options *sender,
+				   const struct disks *disks, struct sender_result *ret_result)
+{
+	uint64_t read_bytes = 0, content_bytes = 0, wire_bytes = 0;
+
+	for (unsigned idle_tries = 0;; idle_tries++) {
+		CLEANUP_SENDER_RESULT struct sender_result result = {0};
+		struct err *err = try_once(options, sender, disks->data_bytes, &result);
+
+		read_bytes += result.read_bytes;
+		content_bytes += result.content_bytes;
+		wire_bytes += result.wire_bytes;
+		if (result.content_bytes)
+			idle_tries = 0;
+		if (!err || err_kind(err) != ERR_FAILED || idle_tries + 1 >= MAX_IDLE_TRIES) {
+			*ret_result = result;
+			ret_result->read_bytes = read_bytes;
+			ret_result->content_bytes = content_bytes;
+			ret_result->wire_bytes = wire_bytes;
+			memset(&result, 0, sizeof result);
+			return err;
+		}
+		log_warning(sender->log, "%s: trying again", err_message(err));
+		err_free(err);
+		pause_before(idle_tries);
+	}
+}
+
+static void report_unreadable(const struct disks *disks, const struct sender_result *result, FILE *stream)
+{
+	for (size_t i = 0; i < result->disk_count; i++)
+		for (size_t k = 0; k < result->unreadable[i].count; k++) {
+			const struct extent *range = &result->unreadable[i].ranges[k];
+
+			fprintf(stream,
+				"p2v: warning: %s: cannot be read: %" PRIu64 " bytes at offset %" PRIu64 "\n",
+				disks->disks[i].id, range->end - range->start, range->start);
+		}
+}
+
+static struct err *report_json(const struct disks *disks, const struct sender_result *result)
+{
+	CLEANUP_JSON json_t *json = json_object();
+	json_t *unreadable = json_array();
+	char root[2 * WIRE_ROOT_BYTES + 1];
+
+	for (size_t i = 0; i < sizeof result->root.bytes; i++)
+		snprintf(root + 2 * i, 3, "%02x", result->root.bytes[i]);
+	json_set_string(json, "root", root);
+	json_set_u64(json, "read_bytes", result->read_bytes);
+	json_set_u64(json, "content_bytes", result->content_bytes);
+	json_set_u64(json, "wire_bytes", result->wire_bytes);
+	json_object_set_new(json, "unreadable", unreadable);
+	for (size_t i = 0; i < result->disk_count; i++)
+		for (size_t k = 0; k < result->unreadable[i].count; k++) {
+			json_t *range = json_object();
+
+			json_set_string(range, "disk", disks->disks[i].id);
+			json_set_u64(range, "start_bytes", result->unreadable[i].ranges[k].start);
+			json_set_u64(range, "end_bytes", result->unreadable[i].ranges[k].end);
+			json_array_append_new(unreadable, range);
+		}
+	if (json_dumpf(json, stdout, JSON_INDENT(2)) || putchar('\n') == EOF)
+		return err_advise(err_failed("cannot write to standard output"), "is the disk full?");
+	return NULL;
+}
+
+static struct err *report(const struct send_options *options, const struct disks *disks,
+			  const struct sender_result *result)
+{
+	char read_text[CMD_SIZE_TEXT_BYTES], content[CMD_SIZE_TEXT_BYTES], wire[CMD_SIZE_TEXT_BYTES];
+
+	if (options->json)
+		return report_json(disks, result);
+	printf("job %s is complete: %s read, %s differed, %s went over the wire\n", options->name,
+	       cmd_format_size(result->read_bytes, read_text),
+	       cmd_format_size(result->content_bytes, content), cmd_format_size(result->wire_bytes, wire));
+	return NULL;
+}
+
+static struct err *send_disks(struct send_options *options)
+{
+	struct log log = cmd_log(options->verbose);
+	CLEANUP(disks_deinit) struct disks disks = {0};
+	CLEANUP_SENDER_RESULT struct sender_result result = {0};
+	struct sender_options sender = {
+		.key = options->key,
+		.connect = connect_to,
+		.connect_arg = &options->address,
+		.name = options->name,
+		.limit_bytes_per_second = options->limit_bytes_per_second,
+		.flags = options->flags,
+		.log = &log,
+	};
+	struct err *err;
+
+	TRY(open_disks(options, &log, &disks));
+	sender.disks = disks.disks;
+	sender.disk_count = disks.count;
+	err = send_until_done(options, &sender, &disks, &result);
+	report_unreadable(&disks, &result, stderr);
+	return err ? err : report(options, &disks, &result);
+}
+
+static char *machine_name(void)
+{
+	char name[WIRE_MAX_NAME_BYTES + 1] = "";
+
+	if (gethostname(name, sizeof name - 1))
+		name[0] = '\0';
+	return xstrdup(*name ? name : "machine");
+}
+
+static struct err *check_and_send(int argc, char **argv, struct send_options *options)
+{
+	if (optind + 1 != argc)
+		return err_advise(err_usage("send: one receiver is wanted"), "'p2v send --help' tells more");
+	TRY(sync_address_parse(argv[optind], &options->address));
+	if (!options->disks.count)
+		return err_advise(err_usage("send: no disk is named"), "say for example --disk /dev/sda");
+	if (!options->name)
+		options->name = machine_name();
+	if (!options->key)
+		TRY(sync_ask_key(&options->key));
+	return send_disks(options);
+}
+
+struct err *cmd_send(int argc, char **argv)
+{
+	CLEANUP(options_deinit) struct send_options options = {0};
+	bool help = false;
+
+	sync_forbid_core_files();
+	TRY(cmd_take_options(argc, argv, long_options, take_option, &options, print_help, &help));
+	return help ? NULL : check_and_send(argc, argv, &options);
+}
