@@ -91,21 +91,19 @@ static struct err *submit(struct lane *lane)
 	return NULL;
 }
 
-/* Room for one more operation that costs so much credit. */
-static struct err *add_op(struct lane *lane, uint32_t cost_bytes, struct batch_op **ret_op)
+/* One more operation, that costs so much credit.  There is always room: a batch is submitted before less than
+ * WIRE_MAX_DATA_BYTES are left.  A sender that does not mind its credit just is not read from. */
+static struct batch_op *add_op(struct lane *lane, uint32_t cost_bytes)
 {
 	struct batch *batch = &lane->batches[lane->filling];
+	struct batch_op *op;
 
-	if ((uint64_t)batch->cost_bytes + other_batch(lane)->cost_bytes + cost_bytes >
-		    2 * (uint64_t)lane->half_bytes ||
-	    batch->cost_bytes + cost_bytes > lane->half_bytes)
-		return broken("more than there is credit for");
 	array_grow(batch->ops, batch->op_count, batch->op_capacity);
-	*ret_op = &batch->ops[batch->op_count++];
-	memset(*ret_op, 0, sizeof **ret_op);
-	(*ret_op)->data_offset = batch->data_bytes;
+	op = &batch->ops[batch->op_count++];
+	memset(op, 0, sizeof *op);
+	op->data_offset = batch->data_bytes;
 	batch->cost_bytes += cost_bytes;
-	return NULL;
+	return op;
 }
 
 static struct err *take_zero(struct lane *lane, const struct message_zero *zero)
@@ -115,7 +113,7 @@ static struct err *take_zero(struct lane *lane, const struct message_zero *zero)
 
 	if (!copy || !copy_has_blocks(copy, zero->first_block, zero->block_count))
 		return broken("ZERO: behind the end of the disk");
-	TRY(add_op(lane, WIRE_ZERO_COST_BYTES, &op));
+	op = add_op(lane, WIRE_ZERO_COST_BYTES);
 	op->disk = zero->disk;
 	op->is_zero = true;
 	op->first_block = zero->first_block;
@@ -145,6 +143,7 @@ static struct err *take_data(struct lane *lane, const struct message_data *data)
 	struct copy *copy = find_copy(lane, data->disk);
 	wire_hash hashes[WIRE_MAX_DATA_BLOCKS];
 	struct batch_op *op;
+	uint8_t *to;
 	size_t bytes;
 
 	if (!copy || !copy_has_blocks(copy, data->first_block, data->block_count))
@@ -152,13 +151,12 @@ static struct err *take_data(struct lane *lane, const struct message_data *data)
 	bytes = copy_bytes(copy, data->first_block, data->block_count);
 	if (bytes > WIRE_MAX_DATA_BYTES)
 		return broken("DATA: too much content");
-	TRY(add_op(lane, bytes, &op));
-	/* Within half a window: add_op() has seen to that. */
-	TRY(unpack(lane, data, batch->data + op->data_offset, bytes));
-	hash_blocks(lane->session->job.checkpoint.hash_key, batch->data + op->data_offset, bytes,
-		    copy->block_bytes, hashes);
+	to = batch->data + batch->data_bytes;
+	TRY(unpack(lane, data, to, bytes));
+	hash_blocks(lane->session->job.checkpoint.hash_key, to, bytes, copy->block_bytes, hashes);
 	if (memcmp(hashes, data->hashes, data->block_count * sizeof *hashes))
 		return broken("DATA: the content has not the hash that it came with");
+	op = add_op(lane, bytes);
 	op->disk = data->disk;
 	op->first_block = data->first_block;
 	op->block_count = data->block_count;

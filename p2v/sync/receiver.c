@@ -192,8 +192,11 @@ static struct err *serve_lane(struct receiver *receiver, struct channel *channel
 	struct session *session = join_session(receiver, token, channel, &place);
 	struct err *err;
 
-	if (!session)
-		return err_failed("there is no such session, or it has lanes enough");
+	if (!session) {
+		err = err_failed("there is no such session, or it has lanes enough");
+		channel_refuse(channel, WIRE_NO_SESSION, err_message(err));
+		return err;
+	}
 	/* Senders may think for as long as they like; the control connection tells whether they live. */
 	channel_set_limits(channel, 0, receiver->options.silence_limit_ns);
 	err = send_welcome(receiver, channel, NULL);

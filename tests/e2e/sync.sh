@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Send and receive in network namespaces: first and second runs, wrong keys,
+# either side killed at random ($P2V_SYNC_KILLS times), a slow and lossy line.
+# Each time the content is compared, and the key looked for where it must not be.
+# shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
+. "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
+
+kills=${P2V_SYNC_KILLS:-12}
+port=4902
+here=p2v-here-$$ there=p2v-there-$$
+receiver=
+
+ip netns add "$here" 2>/dev/null || skip 'no network namespaces here'
+cleanup_commands+=("ip netns del $here")
+ip netns add "$there"
+cleanup_commands+=("ip netns del $there")
+ip link add veth0 netns "$here" type veth peer name veth0 netns "$there"
+ip -n "$here" address add 192.0.2.1/24 dev veth0
+ip -n "$there" address add 192.0.2.2/24 dev veth0
+for namespace in "$here" "$there"; do
+	ip -n "$namespace" link set lo up
+	ip -n "$namespace" link set veth0 up
+done
+
+start_receiver() {
+	ip netns exec "$there" "$p2v" receive --dir "$work/jobs" --listen "192.0.2.2:$port" \
+		>>"$work/receiver.out" 2>>"$work/receiver.err" &
+	receiver=$!
+	for _ in $(seq 100); do
+		ip netns exec "$there" ss -Hltn "sport = :$port" | grep -q . && return
+		sleep 0.1
+	done
+	echo 'the receiver does not listen' >&2
+	return 1
+}
+
+stop_receiver() {
+	kill -KILL "$receiver" 2>/dev/null || true
+	wait "$receiver" 2>/dev/null || true
+}
+cleanup_commands+=(stop_receiver)
+
+send() {
+	ip netns exec "$here" "$p2v" send 192.0.2.2 --key-file "$work/jobs/.pairing-key" \
+		--disk "$work/a.img" --disk "$work/b.img" --name web "$@"
+}
+
+# In the background, as the very process that $! names: a function would be killed in its place.
+send_in_background() {
+	exec ip netns exec "$here" "$p2v" send 192.0.2.2 --key-file "$work/jobs/.pairing-key" \
+		--disk "$work/a.img" --disk "$work/b.img" --name web "$@" >"$work/send.log" 2>&1
+}
+
+equal() {
+	"$p2v" vhdx compare "$work/a.img" "$work/jobs/web/disk0.vhdx" &&
+		"$p2v" vhdx compare "$work/b.img" "$work/jobs/web/disk1.vhdx"
+}
+
+sound() {
+	"$p2v" vhdx check "$work/jobs/web/disk0.vhdx" && "$p2v" vhdx check "$work/jobs/web/disk1.vhdx"
+}
+
+# change FILE MIB: so much of it becomes something else, at a random place.
+change() {
+	dd if=/dev/urandom of="$1" bs=1M count="$2" seek=$((RANDOM % 150)) conv=notrunc status=none
+}
+
+wire_bytes() {
+	jq .wire_bytes "$work/result.json"
+}
+
+# costs_at_most BYTES: the last run that wrote result.json.
+costs_at_most() {
+	echo "$(wire_bytes) bytes went over the wire, at most $1 are fine"
+	[ "$(wire_bytes)" -le "$1" ]
+}
+
+is_complete() {
+	"$p2v" status --dir "$work/jobs" --json | jq -e '.[0].complete and .[0].disks == 2' >/dev/null
+}
+
+truncate -s 200M "$work/a.img" "$work/b.img"
+change "$work/a.img" 30
+change "$work/b.img" 20
+
+check 'the receiver starts' start_receiver
+key=$(sed -n 's/^pairing key: //p' "$work/receiver.out")
+check 'a first run' send --verify
+check 'is equal' equal
+check 'what VHDX checkers accept' sound
+check 'and complete' is_complete
+send --json >"$work/result.json"
+check 'a second run costs next to nothing' costs_at_most 20000
+printf 'other' | dd of="$work/b.img" bs=1 seek=123456 conv=notrunc status=none
+check 'a difference is noticed' is_not equal
+send --json >"$work/result.json"
+check 'a small change is a small transfer' costs_at_most 90000
+check 'and equal again' equal
+
+"$p2v" receive --dir "$work/other" --listen 127.0.0.1:0 >"$work/other.out" 2>&1 &
+other=$!
+cleanup_commands+=("kill -KILL $other")
+until [ -s "$work/other/.pairing-key" ]; do sleep 0.1; done
+send_with_other_key() {
+	ip netns exec "$here" "$p2v" send 192.0.2.2 --key-file "$work/other/.pairing-key" --disk "$work/a.img" --name x
+}
+check 'another key is refused' refuses 3 'another pairing key' send_with_other_key
+check 'and leaves nothing' test ! -e "$work/jobs/x"
+check 'a typing error is told' refuses 2 'typing error' "$p2v" send 192.0.2.2 --key 00000-00000-00000-00000-00001 --disk "$work/a.img"
+check 'garbage is refused' bash -c "head -c 100000 /dev/urandom | ip netns exec $here timeout 5 bash -c 'cat >/dev/tcp/192.0.2.2/$port' || true"
+check 'with a line in the log' grep -q 'does not speak TLS' "$work/receiver.err"
+
+# One side is killed at a random moment; the other goes on.  The last run must be whole.
+survive_kill() {
+	local sender
+	change "$work/a.img" 40
+	change "$work/b.img" 40
+	send_in_background --limit 60M &
+	sender=$!
+	sleep "0.$((RANDOM % 10))"
+	if [ $((RANDOM % 2)) = 0 ]; then
+		stop_receiver
+		start_receiver
+	else
+		kill -KILL "$sender" 2>/dev/null || true
+		wait "$sender" 2>/dev/null || true
+		send_in_background &
+		sender=$!
+	fi
+	wait "$sender" || { cat "$work/send.log" && return 1; }
+	equal && is_complete
+}
+for i in $(seq "$kills"); do
+	check "kill $i" survive_kill
+done
+check 'the copies are sound' sound
+
+if tc -n "$here" qdisc add dev veth0 root netem delay 25ms loss 1% rate 100mbit 2>/dev/null &&
+	tc -n "$there" qdisc add dev veth0 root netem delay 25ms loss 1% rate 100mbit; then
+	change "$work/a.img" 5
+	check 'a slow and lossy line' send
+	check 'is equal as well' equal
+else
+	echo 'no netem here: the slow line is left out'
+fi
+
+check 'the key is in no log' is_not grep -q -e "$key" "$work/receiver.err" "$work/send.log"
+hash_a=$(hash_of "$work/a.img")
+check 'one more run' send
+check 'has not touched the source' same_content "$work/a.img" "$hash_a"
+finish
