@@ -63,19 +63,21 @@ PLUGIN_SRC = vhdx/nbdkit-plugin.c
 SRC_BASE = $(wildcard p2v/base/*.c)
 SRC_VHDX = $(filter-out $(PLUGIN_SRC),$(wildcard vhdx/*.c))
 SRC_P2V = $(wildcard p2v/sync/*.c p2v/guest/*.c p2v/handover/*.c p2v/prove/*.c inject-drivers/*.c boot-fix/*.c)
+SRC_CAPTURE = $(wildcard capture/*.c)
 SRC_CMD = $(wildcard p2v/cmd/*.c)
 SRC_TESTLIB = $(filter-out $(SRC_TEST),$(wildcard tests/lib/*.c tests/*/lib-*.c))
 SRC_TEST = $(wildcard tests/*/test-*.c)
 TREE_FILES := $(shell git ls-files 2>/dev/null)
 SRC_FUZZ = $(wildcard tests/fuzz/fuzz-*.c)
 SRC_BENCH = $(wildcard tests/bench/*.c)
-SRC_ALL = $(SRC_BENCH) $(SRC_BASE) $(SRC_VHDX) $(PLUGIN_SRC) $(SRC_P2V) $(SRC_CMD) $(SRC_TESTLIB) $(SRC_TEST) \
+SRC_ALL = $(SRC_BENCH) $(SRC_BASE) $(SRC_VHDX) $(PLUGIN_SRC) $(SRC_P2V) $(SRC_CAPTURE) $(SRC_CMD) $(SRC_TESTLIB) $(SRC_TEST) \
 	  $(SRC_FUZZ) tests/fuzz/main-files.c tests/fuzz/make-seeds.c
 
 objects = $(patsubst %.c,$(O)/%.o,$(1))
 
 LIB_VHDX = $(O)/lib/libvhdx.a
 LIB_P2V = $(O)/lib/libp2v.a
+LIB_CAPTURE = $(O)/lib/libcapture.a
 LIB_TEST = $(O)/lib/libtest.a
 PLUGIN = $(O)/lib/nbdkit-vhdx-plugin.so
 P2V = $(O)/bin/p2v
@@ -117,8 +119,9 @@ $(BLAKE3_OBJ): $(O)/blake3/%.o: $(O)/flags
 
 $(LIB_VHDX): $(call objects,$(SRC_BASE) $(SRC_VHDX)) $(BLAKE3_OBJ)
 $(LIB_P2V): $(call objects,$(SRC_P2V))
+$(LIB_CAPTURE): $(call objects,$(SRC_CAPTURE))
 $(LIB_TEST): $(call objects,$(SRC_TESTLIB))
-$(LIB_VHDX) $(LIB_P2V) $(LIB_TEST):
+$(LIB_VHDX) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_TEST):
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(AR) crs $@ $^
@@ -127,7 +130,7 @@ $(PLUGIN): $(call objects,$(PLUGIN_SRC)) $(LIB_VHDX)
 	@echo '  LD    $@'
 	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs_base) -lpthread
 
-$(P2V): $(call objects,$(SRC_CMD)) $(LIB_P2V) $(LIB_VHDX)
+$(P2V): $(call objects,$(SRC_CMD)) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 	@mkdir -p $(@D)
 	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lpthread -lm
@@ -138,7 +141,7 @@ $(BENCHES): $(O)/%: $(O)/%.o $(LIB_VHDX)
 
 # The one test that reads with libvhdi.
 $(O)/tests/vhdx/test-vhdx-cross: private pkg_libs += -lvhdi
-$(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_P2V) $(LIB_VHDX)
+$(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lcmocka -lpthread -lm
 

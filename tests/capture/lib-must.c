@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tests/capture/lib-must.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "p2v/base/run.h"
+
+void must(struct err *err)
+{
+	if (err)
+		fail_msg("%s", err_message(err));
+}
+
+void must_run(const char *const *argv)
+{
+	must(run_argv(argv, &(struct run_options){0}, NULL));
+}

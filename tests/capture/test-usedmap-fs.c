@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The property of a used map: what is outside of it can be anything.  Every
+ * file system is made, filled and partly emptied; all that the map leaves out
+ * is overwritten; then its own checker must be content and every file equal.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "p2v/base/mem.h"
+#include "tests/capture/lib-fs.h"
+
+#define EXT4_CHECK                   \
+	{                            \
+		"e2fsck", "-f", "-n" \
+	}
+static const struct fs_case cases[] = {
+	{"ext4", "ext4", 96, 40, {"mke2fs", "-q", "-F", "-t", "ext4"}, EXT4_CHECK, FS_MOUNT, 1},
+	{"ext4, 1 KiB blocks, 64bit",
+	 "ext4",
+	 64,
+	 20,
+	 {"mke2fs", "-q", "-F", "-t", "ext4", "-b", "1024", "-O", "64bit"},
+	 EXT4_CHECK,
+	 FS_MOUNT,
+	 3},
+	{"ext4, bigalloc",
+	 "ext4",
+	 128,
+	 30,
+	 {"mke2fs", "-q", "-F", "-t", "ext4", "-O", "bigalloc", "-C", "65536"},
+	 EXT4_CHECK,
+	 FS_MOUNT,
+	 3},
+	{"ext4, meta_bg without resize_inode",
+	 "ext4",
+	 80,
+	 20,
+	 {"mke2fs", "-q", "-F", "-t", "ext4", "-b", "1024", "-O", "meta_bg,^resize_inode"},
+	 EXT4_CHECK,
+	 FS_MOUNT,
+	 3},
+	{"ext4, uninit_bg without metadata_csum",
+	 "ext4",
+	 300,
+	 30,
+	 {"mke2fs", "-q", "-F", "-t", "ext4", "-O", "^metadata_csum,uninit_bg"},
+	 EXT4_CHECK,
+	 FS_MOUNT,
+	 3},
+	{"ext4, sparse_super2, no flex_bg",
+	 "ext4",
+	 200,
+	 30,
+	 {"mke2fs", "-q", "-F", "-t", "ext4", "-b", "1024", "-O", "sparse_super2,^flex_bg,^resize_inode"},
+	 EXT4_CHECK,
+	 FS_MOUNT,
+	 3},
+	{"ext2", "ext4", 64, 20, {"mke2fs", "-q", "-F", "-t", "ext2"}, EXT4_CHECK, FS_MOUNT, 1},
+	{"ext3, revision 0 features",
+	 "ext4",
+	 64,
+	 20,
+	 {"mke2fs", "-q", "-F", "-t", "ext3", "-O", "none,has_journal"},
+	 EXT4_CHECK,
+	 FS_MOUNT,
+	 3},
+	{"XFS", "xfs", 400, 40, {"mkfs.xfs", "-q", "-f"}, {"xfs_repair", "-n"}, FS_MOUNT, 1},
+	{"XFS, version 4",
+	 "xfs",
+	 320,
+	 20,
+	 {"mkfs.xfs", "-q", "-f", "-m", "crc=0"},
+	 {"xfs_repair", "-n"},
+	 FS_EMPTY,
+	 6},
+	{"XFS, 1 KiB blocks, log stripes",
+	 "xfs",
+	 320,
+	 20,
+	 {"mkfs.xfs", "-q", "-f", "-b", "size=1024", "-l", "su=65536", "-m", "rmapbt=1,reflink=1"},
+	 {"xfs_repair", "-n"},
+	 FS_MOUNT,
+	 9},
+	{"FAT12", "vfat", 4, 2, {"mkfs.fat", "-F", "12"}, {"fsck.fat", "-n"}, FS_MTOOLS, 3},
+	{"FAT16", "vfat", 40, 12, {"mkfs.fat", "-F", "16"}, {"fsck.fat", "-n"}, FS_MTOOLS, 3},
+	{"FAT32", "vfat", 80, 20, {"mkfs.fat", "-F", "32", "-s", "1"}, {"fsck.fat", "-n"}, FS_MTOOLS, 3},
+	{"FAT32, sectors of 4096",
+	 "vfat",
+	 300,
+	 20,
+	 {"mkfs.fat", "-F", "32", "-s", "1", "-S", "4096"},
+	 {"fsck.fat", "-n"},
+	 FS_MTOOLS,
+	 3},
+	{"swap", "swap", 64, 0, {"mkswap", "-q"}, {"swaplabel"}, FS_EMPTY, 20},
+};
+
+static void check_case(const struct fs_case *fs)
+{
+	CLEANUP_USEDMAP struct usedmap map = {0};
+	CLEANUP_FREE char *image = NULL;
+	uint64_t used, spare = ((uint64_t)fs->size_mib << 20) * fs->spare_percent / 100 + (1 << 20);
+
+	if (!fs_can_make(fs))
+		return;
+	image = fs_make(fs);
+	fs_map(image, NULL, &map);
+	if (map.pieces[0].doubt)
+		fail_msg("%s: %s", fs->name, map.pieces[0].doubt);
+	assert_int_equal(map.piece_count, 1);
+	assert_string_equal(map.pieces[0].kind, fs->kind);
+	used = fs_used_bytes(fs, image) ? fs_used_bytes(fs, image) : (uint64_t)fs->fill_mib << 20;
+	print_message("%s: used %llu, map %llu of %u MiB\n", fs->name, (unsigned long long)used,
+		      (unsigned long long)map.pieces[0].used_bytes, fs->size_mib);
+	if (map.pieces[0].used_bytes > used + spare)
+		fail_msg("%s: the map has %llu bytes, used are %llu", fs->name,
+			 (unsigned long long)map.pieces[0].used_bytes, (unsigned long long)used);
+	fs_overwrite_rest(image, &map.used);
+	if (!fs_is_sound(fs, image))
+		fail_msg("%s: the map lacks something", fs->name);
+	fs_remove(image);
+}
+
+static void test_rest_may_be_anything(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		check_case(&cases[i]);
+}
+
+/* The check must be able to fail: without its largest range the map is wrong, and that is seen. */
+static void test_lack_is_seen(void **state)
+{
+	const struct fs_case *fs = &cases[0];
+	CLEANUP_USEDMAP struct usedmap map = {0};
+	CLEANUP_FREE char *image = NULL;
+	size_t largest = 0;
+
+	(void)state;
+	if (!fs_can_make(fs))
+		return;
+	image = fs_make(fs);
+	fs_map(image, NULL, &map);
+	for (size_t i = 0; i < map.used.count; i++)
+		if (map.used.ranges[i].end - map.used.ranges[i].start >
+		    map.used.ranges[largest].end - map.used.ranges[largest].start)
+			largest = i;
+	extents_remove(&map.used, map.used.ranges[largest].start, map.used.ranges[largest].end);
+	fs_overwrite_rest(image, &map.used);
+	assert_false(fs_is_sound(fs, image));
+	fs_remove(image);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rest_may_be_anything),
+		cmocka_unit_test(test_lack_is_seen),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
