@@ -40,6 +40,8 @@ struct machine_partition {
 	char *content; /* libblkid's name of what is inside ("ext4", "LVM2_member"), NULL if nothing known */
 	char *label;
 	char *uuid;
+	char *device; /* as the running system calls it ("/dev/sda1"), NULL for an image */
+	struct strv uses; /* what the running system does with it: "/boot", "/data (read-only)", "swap" */
 };
 
 struct machine_disk {
@@ -51,6 +53,23 @@ struct machine_disk {
 	char *table; /* "gpt", "dos", NULL for none */
 	struct machine_partition *partitions;
 	size_t partition_count;
+	/* What only the machine itself tells; NULL and 0 for an image. */
+	char *model, *serial, *wwn;
+	char *transport; /* "sata", "sas", "nvme", "usb", "virtio", "raid", "iscsi", … */
+	int is_removable, is_read_only;
+	char *content, *label, *uuid; /* of a disk without partitions */
+	struct strv uses; /* the same as a partition's */
+	struct strv paths; /* other devices that are this disk too: "/dev/sdb" of a multipath disk */
+};
+
+/* What the running system has built on disks: RAID, LVM, encryption, caches, multipath. */
+struct machine_volume {
+	char *device; /* "/dev/md0", "/dev/mapper/vg-root" */
+	char *kind; /* "md raid1", "lvm", "crypt", "bcache", "dm" */
+	uint64_t size_bytes;
+	struct strv on; /* the devices right below it */
+	char *content, *label, *uuid;
+	struct strv uses;
 };
 
 struct machine_nic {
@@ -58,6 +77,31 @@ struct machine_nic {
 	char *mac; /* "52:54:00:12:34:56" */
 	int mac_is_made_up; /* the source did not tell; derived, stable from run to run */
 	struct strv addresses; /* static ones, "192.0.2.7/24" */
+	/* What only the machine itself tells. */
+	char *driver; /* NULL for what is not hardware */
+	char *kind; /* NULL for hardware, else "bond", "bridge", "vlan", "team" */
+	char *master; /* the bond or bridge that it is part of */
+	char *lower; /* the interface that a VLAN is on */
+	unsigned vlan;
+};
+
+struct machine_route {
+	char *destination; /* "0.0.0.0/0" for the default route */
+	char *gateway; /* NULL if the network is attached */
+	char *interface;
+};
+
+struct machine_cpu {
+	char *model;
+	unsigned sockets, cores, threads; /* of the whole machine; 0 if unknown */
+	struct strv flags; /* those that decide whether software runs elsewhere */
+};
+
+/* Zero-initialised: the source did not tell. */
+struct machine_hardware {
+	char *vendor, *model, *serial;
+	char *hypervisor; /* "kvm", "vmware", "hyperv", "xen", "virtualbox"; NULL for iron */
+	char *tpm; /* "1.2", "2.0", NULL for none */
 };
 
 struct machine_os {
@@ -79,6 +123,13 @@ struct machine {
 	size_t disk_count;
 	struct machine_nic *nics;
 	size_t nic_count;
+	struct machine_hardware hardware;
+	struct machine_cpu cpu;
+	struct machine_volume *volumes;
+	size_t volume_count;
+	struct machine_route *routes;
+	size_t route_count;
+	struct strv dns; /* name servers */
 };
 
 void machine_deinit(struct machine *machine);
@@ -86,6 +137,8 @@ struct machine_disk *machine_add_disk(struct machine *machine);
 /* The disk at that index becomes the first; the others keep their order. */
 void machine_put_disk_first(struct machine *machine, size_t index);
 struct machine_nic *machine_add_nic(struct machine *machine);
+struct machine_volume *machine_add_volume(struct machine *machine);
+struct machine_route *machine_add_route(struct machine *machine);
 struct machine_partition *machine_disk_add_partition(struct machine_disk *disk);
 
 json_t *machine_to_json(const struct machine *machine); /* the caller's reference */
