@@ -1,18 +1,43 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "capture/usedmap-impl.h"
 
-#define KINDS(X)                                                                                             \
-	X(gpt)                                                                                               \
-	X(dos)                                                                                               \
-	X(ext)                                                                                               \
-	X(xfs)                                                                                               \
-	X(ntfs) X(fat) X(swap) X(luks) X(bcache) X(bcachefs) X(bitlocker) X(refs) X(zfs) X(f2fs) X(reiserfs) \
-		X(reiser4) X(jfs) X(nilfs) X(gfs2) X(ocfs2) X(oracleasm) X(iso9660) X(bluestore) X(stratis)  \
-			X(squashfs) X(apfs) X(hfsplus) X(ufs) X(vdo) X(cow_snapshot)
+extern const struct usedmap_kind usedmap_gpt, usedmap_dos, usedmap_ext, usedmap_xfs, usedmap_ntfs,
+	usedmap_fat, usedmap_swap, usedmap_luks, usedmap_bcache, usedmap_bcachefs, usedmap_bitlocker,
+	usedmap_refs, usedmap_zfs, usedmap_f2fs, usedmap_reiserfs, usedmap_reiser4, usedmap_jfs,
+	usedmap_nilfs, usedmap_gfs2, usedmap_ocfs2, usedmap_oracleasm, usedmap_iso9660, usedmap_bluestore,
+	usedmap_stratis, usedmap_squashfs, usedmap_apfs, usedmap_hfsplus, usedmap_ufs, usedmap_vdo,
+	usedmap_cow_snapshot;
 
-#define DECLARE(id) extern const struct usedmap_kind usedmap_##id;
-#define POINT(id) &usedmap_##id,
-
-KINDS(DECLARE)
-
-const struct usedmap_kind *const usedmap_kinds[] = {KINDS(POINT) NULL};
+const struct usedmap_kind *const usedmap_kinds[] = {
+	&usedmap_gpt,
+	&usedmap_dos,
+	&usedmap_ext,
+	&usedmap_xfs,
+	&usedmap_ntfs,
+	&usedmap_fat,
+	&usedmap_swap,
+	&usedmap_luks,
+	&usedmap_bcache,
+	&usedmap_bcachefs,
+	&usedmap_bitlocker,
+	&usedmap_refs,
+	&usedmap_zfs,
+	&usedmap_f2fs,
+	&usedmap_reiserfs,
+	&usedmap_reiser4,
+	&usedmap_jfs,
+	&usedmap_nilfs,
+	&usedmap_gfs2,
+	&usedmap_ocfs2,
+	&usedmap_oracleasm,
+	&usedmap_iso9660,
+	&usedmap_bluestore,
+	&usedmap_stratis,
+	&usedmap_squashfs,
+	&usedmap_apfs,
+	&usedmap_hfsplus,
+	&usedmap_ufs,
+	&usedmap_vdo,
+	&usedmap_cow_snapshot,
+	NULL,
+};
