@@ -52,6 +52,7 @@ static const struct member disk_members[] = {
 	MEMBER(machine_disk, TEXT, uuid),
 	MEMBER(machine_disk, TEXTS, uses),
 	MEMBER(machine_disk, TEXTS, paths),
+	MEMBER(machine_disk, TEXT, unreadable),
 	{0},
 };
 

@@ -90,6 +90,7 @@ static void disk_deinit(struct machine_disk *disk)
 	free(disk->serial);
 	free(disk->wwn);
 	free(disk->transport);
+	free(disk->unreadable);
 	free(disk->content);
 	free(disk->label);
 	free(disk->uuid);

@@ -59,6 +59,7 @@ struct machine_disk {
 	int is_removable, is_read_only;
 	char *content, *label, *uuid; /* of a disk without partitions */
 	struct strv uses; /* the same as a partition's */
+	char *unreadable; /* why it cannot be read; NULL if it can */
 	struct strv paths; /* other devices that are this disk too: "/dev/sdb" of a multipath disk */
 };
 

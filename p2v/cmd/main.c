@@ -14,8 +14,8 @@
 #include "p2v/cmd/cmd.h"
 
 static const struct verb verbs[] = {
-	{"scan", "IMAGE|DEVICE... [--json]", "tell what a disk holds, and what would stop its conversion",
-	 cmd_scan},
+	{"scan", "[IMAGE|DEVICE...] [--json]",
+	 "tell what this machine or a disk is, and what would stop a conversion", cmd_scan},
 	{"convert", "SOURCE... --out DIR [--to TARGETS]", "make disks boot as a virtual machine",
 	 cmd_convert},
 	{"prove", "DIR|IMAGE [--screenshot FILE]", "boot a throw-away copy and report what came up",

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* p2v scan: what disks hold, and what would stop their conversion. */
+/* p2v scan: what disks hold, and what would stop their conversion; without a source, this machine. */
 #include <stdio.h>
 
 #include "p2v/base/mem.h"
 #include "p2v/cmd/cmd.h"
+#include "p2v/cmd/scan-machine.h"
 #include "p2v/cmd/session.h"
 
 struct scan_options {
 	const struct strv *sources;
-	bool json;
+	bool json, used;
 	unsigned verbose;
 };
 
 static const struct option long_options[] = {
 	{"json", no_argument, NULL, 'j'},
+	{"used", no_argument, NULL, 'u'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
@@ -21,13 +23,15 @@ static const struct option long_options[] = {
 
 static void print_help(void)
 {
-	fputs("p2v scan IMAGE|DEVICE... [options]\n"
+	fputs("p2v scan [options]\n"
+	      "p2v scan IMAGE|DEVICE... [options]\n"
 	      "\n"
-	      "Looks into the disks of one machine, read-only: its system, kernels, boot loader, "
-	      "partitions,\n"
-	      "network, and what would stop a conversion.\n"
+	      "Without a source: this machine, its disks, which of them a capture takes and why not the\n"
+	      "others, and what to know before. Otherwise looks into the disks of one machine: its system,\n"
+	      "kernels, boot loader, partitions, network, and what would stop a conversion. Reads only.\n"
 	      "\n"
 	      "  --json         machine.json and more on standard output\n"
+	      "  --used         also how much of each disk of this machine holds data\n"
 	      "  -v, --verbose  tell each step; -vv: all that libguestfs says, too\n",
 	      stdout);
 }
@@ -119,6 +123,7 @@ static struct err *take_option(void *arg, int option)
 	struct scan_options *options = arg;
 
 	options->json |= option == 'j';
+	options->used |= option == 'u';
 	options->verbose += option == 'v';
 	return NULL;
 }
@@ -135,8 +140,10 @@ struct err *cmd_scan(int argc, char **argv)
 	for (; optind < argc; optind++)
 		strv_add(&sources, argv[optind]);
 	if (!sources.count)
-		return err_advise(err_usage("scan: no image or device given"),
-				  "say for example: p2v scan server.img");
+		return scan_machine("", (options.json ? SCAN_JSON : 0) | (options.used ? SCAN_USED : 0));
+	if (options.used)
+		return err_advise(err_usage("scan: --used is about this machine"),
+				  "leave it out, or leave the names of images and devices out");
 	options.sources = &sources;
 	return scan(&options);
 }

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What stands on a disk, through all volumes between. */
+#ifndef CAPTURE_STACK_H
+#define CAPTURE_STACK_H
+
+#include <stdbool.h>
+
+#include "p2v/base/extents.h"
+#include "p2v/base/machine.h"
+
+/* True if the device (disk, path, partition, volume) is the disk, or stands on it, also in part. */
+bool stack_is_on(const struct machine *machine, const struct machine_disk *disk, const char *device);
+
+/* Adds every use of the disk, its partitions and the volumes on it. */
+void stack_uses(const struct machine *machine, const struct machine_disk *disk, struct strv *ret_uses);
+
+/* Adds the bytes of the disk that change while it is read: mounted for writing, or swapped to. */
+void stack_in_use(const struct machine *machine, const struct machine_disk *disk, struct extents *ret_set);
+
+#endif

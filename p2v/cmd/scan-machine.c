@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* p2v scan without a source: this machine, which of its disks a capture takes, and what to know before. */
+#include "p2v/cmd/scan-machine.h"
+
+#include <stdio.h>
+
+#include "capture/discover.h"
+#include "capture/layout.h"
+#include "capture/stack.h"
+#include "capture/usedmap.h"
+#include "p2v/cmd/cmd.h"
+
+/* Free runs below this are not worth a seek. */
+#define GAP_BYTES (64u << 10)
+
+static const char *or_dash(const char *text)
+{
+	return text ? text : "-";
+}
+
+static void print_list(const char *before, const struct strv *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		printf("%s%s", i ? ", " : before, list->items[i]);
+}
+
+static void print_hardware(const struct machine *machine)
+{
+	const struct machine_hardware *hardware = &machine->hardware;
+	char size[CMD_SIZE_TEXT_BYTES];
+
+	printf("machine: %s, %s %s, serial number %s%s%s\n", or_dash(machine->os.hostname),
+	       or_dash(hardware->vendor), or_dash(hardware->model), or_dash(hardware->serial),
+	       hardware->hypervisor ? ", on " : "", hardware->hypervisor ? hardware->hypervisor : "");
+	printf("system: %s, %s\n", or_dash(machine->os.name), or_dash(machine->os.arch));
+	printf("firmware: %s, Secure Boot %s, %s%s\n", machine->firmware == FIRMWARE_UEFI ? "UEFI" : "BIOS",
+	       machine->secure_boot < 0 ? "unknown"
+	       : machine->secure_boot	? "on"
+					: "off",
+	       hardware->tpm ? "TPM " : "no TPM", hardware->tpm ? hardware->tpm : "");
+	printf("processors: %u (%u sockets, %u cores), %s\n", machine->processors, machine->cpu.sockets,
+	       machine->cpu.cores, or_dash(machine->cpu.model));
+	printf("memory: %s\n", cmd_format_size(machine->memory_bytes, size));
+}
+
+static void print_partition(const struct machine_partition *partition)
+{
+	char size[CMD_SIZE_TEXT_BYTES];
+
+	printf("  %2u  %10s  %-12s %s", partition->number, cmd_format_size(partition->size_bytes, size),
+	       or_dash(partition->content), partition->label ? partition->label : "");
+	print_list(partition->label ? ", in use: " : "in use: ", &partition->uses);
+	putchar('\n');
+}
+
+static void print_disk(const struct machine_disk *disk, const struct layout_disk *choice)
+{
+	char size[CMD_SIZE_TEXT_BYTES];
+
+	printf("\n%s: %s, %s, %s, serial number %s%s%s\n", disk->source,
+	       cmd_format_size(disk->size_bytes, size), or_dash(disk->transport), or_dash(disk->model),
+	       or_dash(disk->serial), disk->is_removable ? ", removable" : "",
+	       disk->is_read_only ? ", read-only" : "");
+	print_list("  paths: ", &disk->paths);
+	if (disk->paths.count)
+		putchar('\n');
+	if (!choice->is_taken) {
+		printf("  left out: %s\n", choice->why_not);
+		return;
+	}
+	printf("  taken; sectors of %u bytes, %s\n", disk->logical_sector_bytes,
+	       disk->table     ? disk->table
+	       : disk->content ? disk->content
+			       : "no partition table");
+	for (size_t i = 0; i < disk->partition_count; i++)
+		print_partition(&disk->partitions[i]);
+}
+
+static void print_volume(const struct machine_volume *volume)
+{
+	char size[CMD_SIZE_TEXT_BYTES];
+
+	printf("%s: %s, %s, %s", volume->device, volume->kind, cmd_format_size(volume->size_bytes, size),
+	       or_dash(volume->content));
+	print_list(", on ", &volume->on);
+	print_list(", in use: ", &volume->uses);
+	putchar('\n');
+}
+
+static void print_nic(const struct machine_nic *nic)
+{
+	printf("interface %s: %s, %s", nic->name, nic->kind ? nic->kind : or_dash(nic->driver),
+	       or_dash(nic->mac));
+	if (nic->vlan)
+		printf(", VLAN %u", nic->vlan);
+	if (nic->lower)
+		printf(" on %s", nic->lower);
+	if (nic->master)
+		printf(", part of %s", nic->master);
+	print_list(", ", &nic->addresses);
+	putchar('\n');
+}
+
+static void print_network(const struct machine *machine)
+{
+	for (size_t i = 0; i < machine->nic_count; i++)
+		print_nic(&machine->nics[i]);
+	for (size_t i = 0; i < machine->route_count; i++)
+		if (machine->routes[i].gateway)
+			printf("route %s by %s on %s\n", machine->routes[i].destination,
+			       machine->routes[i].gateway, machine->routes[i].interface);
+	print_list("name servers: ", &machine->dns);
+	if (machine->dns.count)
+		putchar('\n');
+}
+
+static void print_findings(const struct layout *layout)
+{
+	if (layout->finding_count)
+		putchar('\n');
+	for (size_t i = 0; i < layout->finding_count; i++) {
+		const struct layout_finding *finding = &layout->findings[i];
+
+		printf("%s: %s\n", finding_level_name(finding->level), finding->text);
+		if (finding->advice)
+			printf("  %s\n", finding->advice);
+	}
+}
+
+static void print_used(const char *source, const struct usedmap *map)
+{
+	char size[CMD_SIZE_TEXT_BYTES], used[CMD_SIZE_TEXT_BYTES];
+
+	printf("\nused of %s:\n", source);
+	for (size_t i = 0; i < map->piece_count; i++) {
+		const struct usedmap_piece *piece = &map->pieces[i];
+
+		printf("  %*s%s, %s: %s of %s%s%s\n", 2 * piece->depth, "",
+		       piece->label ? piece->label : "disk", or_dash(piece->kind),
+		       cmd_format_size(piece->used_bytes, used), cmd_format_size(piece->size_bytes, size),
+		       piece->doubt ? ": " : "", piece->doubt ? piece->doubt : "");
+	}
+}
+
+static json_t *used_to_json(const char *source, const struct usedmap *map)
+{
+	json_t *json = json_object(), *pieces = json_array();
+
+	json_set_string(json, "source", source);
+	json_set_u64(json, "used_bytes", extents_total_bytes(&map->used));
+	for (size_t i = 0; i < map->piece_count; i++) {
+		const struct usedmap_piece *piece = &map->pieces[i];
+		json_t *item = json_object();
+
+		json_set_u64(item, "depth", piece->depth);
+		json_set_string(item, "label", piece->label);
+		json_set_string(item, "kind", piece->kind);
+		json_set_u64(item, "size_bytes", piece->size_bytes);
+		json_set_u64(item, "used_bytes", piece->used_bytes);
+		json_set_string(item, "doubt", piece->doubt);
+		json_array_append_new(pieces, item);
+	}
+	json_object_set_new(json, "pieces", pieces);
+	return json;
+}
+
+static struct err *take_used(const struct machine *machine, const struct machine_disk *disk,
+			     struct usedmap *ret_map)
+{
+	CLEANUP_EXTENTS struct extents in_use = {0};
+	CLEANUP_BLK struct blk *blk = NULL;
+	struct usedmap_options options = {.in_use = &in_use, .gap_bytes = GAP_BYTES};
+
+	TRY(blk_file_open(disk->source, 0, 0, &blk));
+	stack_in_use(machine, disk, &in_use);
+	usedmap_take(blk, &options, ret_map);
+	return NULL;
+}
+
+/* Of every taken disk: into the array if there is one, else printed. */
+static struct err *tell_used(const struct machine *machine, const struct layout *layout, json_t *array)
+{
+	for (size_t i = 0; i < machine->disk_count; i++) {
+		CLEANUP_USEDMAP struct usedmap map = {0};
+		const char *source = machine->disks[i].source;
+
+		if (!layout->disks[i].is_taken)
+			continue;
+		TRY(take_used(machine, &machine->disks[i], &map));
+		if (array)
+			json_array_append_new(array, used_to_json(source, &map));
+		else
+			print_used(source, &map);
+	}
+	return NULL;
+}
+
+static struct err *print_json(const struct machine *machine, const struct layout *layout, unsigned flags)
+{
+	CLEANUP_JSON json_t *json = machine_to_json(machine);
+
+	json_object_set_new(json, "layout", layout_to_json(layout));
+	if (flags & SCAN_USED) {
+		json_t *used = json_array();
+
+		json_object_set_new(json, "used", used);
+		TRY(tell_used(machine, layout, used));
+	}
+	if (json_dumpf(json, stdout, JSON_INDENT(2)))
+		return err_failed("cannot write to standard output");
+	putchar('\n');
+	return NULL;
+}
+
+struct err *scan_machine(const char *sysroot, unsigned flags)
+{
+	CLEANUP_MACHINE struct machine machine = {0};
+	CLEANUP_LAYOUT struct layout layout = {0};
+
+	TRY(discover_machine(sysroot, &machine));
+	TRY(layout_choose(&machine, NULL, &layout));
+	if (flags & SCAN_JSON)
+		return print_json(&machine, &layout, flags);
+	print_hardware(&machine);
+	for (size_t i = 0; i < machine.disk_count; i++)
+		print_disk(&machine.disks[i], &layout.disks[i]);
+	if (machine.volume_count)
+		putchar('\n');
+	for (size_t i = 0; i < machine.volume_count; i++)
+		print_volume(&machine.volumes[i]);
+	putchar('\n');
+	print_network(&machine);
+	print_findings(&layout);
+	return flags & SCAN_USED ? tell_used(&machine, &layout, NULL) : NULL;
+}
