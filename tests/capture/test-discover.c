@@ -17,11 +17,11 @@
 #include "capture/stack.h"
 #include "p2v/base/mem.h"
 #include "tests/capture/lib-must.h"
-#include "tests/capture/lib-recording.h"
+#include "tests/capture/lib-recorded.h"
 
 #define GIB 1024ull
 
-static void record_bios_sata(struct recording *r)
+static void record_bios_sata(struct recorded_machine *r)
 {
 	record(r, "/sys/class/scsi_host/host0/proc_name", "ahci");
 	record_disk(r, &(struct recorded_disk){"sda", "8:0",
@@ -52,7 +52,7 @@ static void record_bios_sata(struct recording *r)
 	record(r, "/proc/meminfo", "MemTotal:        8000000 kB");
 }
 
-static void record_nvme_multipath(struct recording *r)
+static void record_nvme_multipath(struct recorded_machine *r)
 {
 	record(r, "/sys/firmware/efi/", NULL);
 	record(r, "/sys/class/tpm/tpm0/tpm_version_major", "2");
@@ -75,7 +75,7 @@ static void record_nvme_multipath(struct recording *r)
 	       "avx2\n");
 }
 
-static void record_sas_multipath(struct recording *r)
+static void record_sas_multipath(struct recorded_machine *r)
 {
 	record(r, "/sys/class/scsi_host/host0/proc_name", "mpt3sas");
 	for (int i = 0; i < 2; i++)
@@ -95,7 +95,7 @@ static void record_sas_multipath(struct recording *r)
 	record_mount(r, "253:2", "/dev/mapper/vg-root", "/", "rw");
 }
 
-static void record_cciss(struct recording *r)
+static void record_cciss(struct recorded_machine *r)
 {
 	record_disk(r, &(struct recorded_disk){"cciss!c0d0", "104:0", "pci0000:00/0000:06:00.0/cciss0/c0d0",
 					       136 * GIB});
@@ -108,7 +108,7 @@ static void record_cciss(struct recording *r)
 	record_mount(r, "104:1", "/dev/cciss/c0d0p1", "/", "ro");
 }
 
-static void record_md_luks_lvm(struct recording *r)
+static void record_md_luks_lvm(struct recorded_machine *r)
 {
 	record(r, "/sys/class/scsi_host/host0/proc_name", "ahci");
 	for (int i = 0; i < 2; i++) {
@@ -144,7 +144,7 @@ static void record_md_luks_lvm(struct recording *r)
 	record(r, "/addresses", "bond0.30 198.51.100.9/26");
 }
 
-static void record_virtio(struct recording *r)
+static void record_virtio(struct recorded_machine *r)
 {
 	record_disk(r, &(struct recorded_disk){"vda", "254:0", "pci0000:00/0000:00:04.0/virtio1", 40 * GIB});
 	record_part(r, &(struct recorded_part){"vda", 1, "vda1", "254:1", "ext4", 1, 39 * GIB});
@@ -153,7 +153,7 @@ static void record_virtio(struct recording *r)
 	record(r, "/proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu hypervisor");
 }
 
-static void record_emmc(struct recording *r)
+static void record_emmc(struct recorded_machine *r)
 {
 	record(r, "/sys/firmware/efi/", NULL);
 	record_disk(r, &(struct recorded_disk){"mmcblk0", "179:0", "platform/mmc0/mmc0:0001", 32 * GIB});
@@ -169,7 +169,7 @@ static void record_emmc(struct recording *r)
 
 static const struct shape {
 	const char *name;
-	void (*record)(struct recording *recording);
+	void (*record)(struct recorded_machine *recording);
 	const char *taken; /* sources with spaces; the boot disk first */
 	const char *left_out; /* source and a word of the reason, with spaces */
 	const char *found; /* what findings say, with '|' between */
@@ -262,13 +262,13 @@ static void check_json(const struct machine *machine)
 	assert_true(json_equal(json, json_again));
 }
 
-static void discover(void (*record_shape)(struct recording *), struct machine *ret_machine)
+static void discover(void (*record_shape)(struct recorded_machine *), struct machine *ret_machine)
 {
-	struct recording *recording = recording_create();
+	struct recorded_machine *recording = recorded_create();
 
 	record_shape(recording);
 	must(discover_machine(recording->root, ret_machine));
-	recording_destroy(recording);
+	recorded_destroy(recording);
 }
 
 static void test_shapes(void **state)

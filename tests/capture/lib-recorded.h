@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Recordings of machines: folders that look like the root of one, as far as discovery reads it. */
-#ifndef TESTS_CAPTURE_LIB_RECORDING_H
-#define TESTS_CAPTURE_LIB_RECORDING_H
+#ifndef TESTS_CAPTURE_LIB_RECORDED_H
+#define TESTS_CAPTURE_LIB_RECORDED_H
 
 #include <stdint.h>
 
-struct recording {
+struct recorded_machine {
 	char *root;
 	char *mounts, *swaps; /* so far */
 };
@@ -36,19 +36,19 @@ struct recorded_volume {
 	uint64_t mib;
 };
 
-struct recording *recording_create(void);
-void recording_destroy(struct recording *recording);
+struct recorded_machine *recorded_create(void);
+void recorded_destroy(struct recorded_machine *recording);
 
 /* content "->x" is a symbolic link, path "…/" a folder. */
-void record(struct recording *recording, const char *path, const char *content);
-void record_disk(struct recording *recording, const struct recorded_disk *disk);
-void record_part(struct recording *recording, const struct recorded_part *part);
-void record_volume(struct recording *recording, const struct recorded_volume *volume);
-void record_mount(struct recording *recording, const char *number, const char *source, const char *folder,
-		  const char *options);
-void record_swap(struct recording *recording, const char *device);
+void record(struct recorded_machine *recording, const char *path, const char *content);
+void record_disk(struct recorded_machine *recording, const struct recorded_disk *disk);
+void record_part(struct recorded_machine *recording, const struct recorded_part *part);
+void record_volume(struct recorded_machine *recording, const struct recorded_volume *volume);
+void record_mount(struct recorded_machine *recording, const char *number, const char *source,
+		  const char *folder, const char *options);
+void record_swap(struct recorded_machine *recording, const char *device);
 /* device: the folder below /sys/devices; NULL for what is no hardware, whose uevent says DEVTYPE. */
-void record_nic(struct recording *recording, const char *name, const char *mac, const char *device,
+void record_nic(struct recorded_machine *recording, const char *name, const char *mac, const char *device,
 		const char *driver, const char *type);
 
 #endif

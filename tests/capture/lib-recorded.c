@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "tests/capture/lib-recording.h"
+#include "tests/capture/lib-recorded.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,9 +16,9 @@
 #include "p2v/base/remove-tree.h"
 #include "p2v/base/strv.h"
 
-struct recording *recording_create(void)
+struct recorded_machine *recorded_create(void)
 {
-	struct recording *recording = xcalloc(1, sizeof *recording);
+	struct recorded_machine *recording = xcalloc(1, sizeof *recording);
 	char folder[] = "/tmp/p2v-test-recording.XXXXXX";
 
 	assert_non_null(mkdtemp(folder));
@@ -30,7 +30,7 @@ struct recording *recording_create(void)
 	return recording;
 }
 
-void recording_destroy(struct recording *recording)
+void recorded_destroy(struct recorded_machine *recording)
 {
 	remove_tree(recording->root);
 	free(recording->root);
@@ -39,7 +39,7 @@ void recording_destroy(struct recording *recording)
 	free(recording);
 }
 
-static void make_parents(const struct recording *recording, const char *path)
+static void make_parents(const struct recorded_machine *recording, const char *path)
 {
 	for (const char *slash = path; (slash = strchr(slash + 1, '/'));) {
 		CLEANUP_FREE char *folder = xasprintf("%s%.*s", recording->root, (int)(slash - path), path);
@@ -48,7 +48,7 @@ static void make_parents(const struct recording *recording, const char *path)
 	}
 }
 
-void record(struct recording *recording, const char *path, const char *content)
+void record(struct recorded_machine *recording, const char *path, const char *content)
 {
 	CLEANUP_FREE char *host = xasprintf("%s%s", recording->root, path);
 	FILE *file;
@@ -66,10 +66,10 @@ void record(struct recording *recording, const char *path, const char *content)
 	fclose(file);
 }
 
-static void record_at(struct recording *recording, const char *content, const char *format, ...)
+static void record_at(struct recorded_machine *recording, const char *content, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static void record_at(struct recording *recording, const char *content, const char *format, ...)
+static void record_at(struct recorded_machine *recording, const char *content, const char *format, ...)
 {
 	CLEANUP_FREE char *path = NULL;
 	va_list args;
@@ -80,7 +80,8 @@ static void record_at(struct recording *recording, const char *content, const ch
 	record(recording, path, content);
 }
 
-static void record_number(struct recording *recording, uint64_t number, const char *folder, const char *name)
+static void record_number(struct recorded_machine *recording, uint64_t number, const char *folder,
+			  const char *name)
 {
 	CLEANUP_FREE char *text = xasprintf("%llu", (unsigned long long)number);
 
@@ -88,7 +89,8 @@ static void record_number(struct recording *recording, uint64_t number, const ch
 }
 
 /* The links by name and number, as sysfs has them. */
-static void link_device(struct recording *recording, const char *place, const char *name, const char *number)
+static void link_device(struct recorded_machine *recording, const char *place, const char *name,
+			const char *number)
 {
 	CLEANUP_FREE char *target = xasprintf("->../../devices/%s", place);
 
@@ -97,7 +99,7 @@ static void link_device(struct recording *recording, const char *place, const ch
 	record_at(recording, number, "/sys/devices/%s/dev", place);
 }
 
-static void record_content(struct recording *recording, const char *number, const char *content)
+static void record_content(struct recorded_machine *recording, const char *number, const char *content)
 {
 	CLEANUP_FREE char *text = xasprintf("E:ID_FS_TYPE=%s\nE:ID_FS_UUID=uuid-%s", content, number);
 
@@ -111,7 +113,7 @@ static char *place_of(const struct recorded_disk *disk)
 			   : xasprintf("virtual/block/%s", disk->name);
 }
 
-void record_disk(struct recording *recording, const struct recorded_disk *disk)
+void record_disk(struct recorded_machine *recording, const struct recorded_disk *disk)
 {
 	CLEANUP_FREE char *place = place_of(disk);
 	CLEANUP_FREE char *folder = xasprintf("/sys/devices/%s", place);
@@ -134,7 +136,7 @@ void record_disk(struct recording *recording, const struct recorded_disk *disk)
 		record_at(recording, disk->serial, "/sys/devices/%s/serial", disk->place);
 }
 
-void record_part(struct recording *recording, const struct recorded_part *part)
+void record_part(struct recorded_machine *recording, const struct recorded_part *part)
 {
 	CLEANUP_FREE char *link = xasprintf("%s/sys/block/%s", recording->root, part->disk);
 	CLEANUP_FREE char *real = realpath(link, NULL);
@@ -151,7 +153,7 @@ void record_part(struct recording *recording, const struct recorded_part *part)
 	record_content(recording, part->device_number, part->content);
 }
 
-void record_volume(struct recording *recording, const struct recorded_volume *volume)
+void record_volume(struct recorded_machine *recording, const struct recorded_volume *volume)
 {
 	struct recorded_disk disk = {
 		.name = volume->name, .number = volume->device_number, .mib = volume->mib};
@@ -182,22 +184,22 @@ static void append(char **text, char *more)
 	*text = both;
 }
 
-void record_mount(struct recording *recording, const char *number, const char *source, const char *folder,
-		  const char *options)
+void record_mount(struct recorded_machine *recording, const char *number, const char *source,
+		  const char *folder, const char *options)
 {
 	append(&recording->mounts, xasprintf("22 1 %s / %s %s,relatime shared:1 - ext4 %s %s\n", number,
 					     folder, options, source, options));
 	record(recording, "/proc/self/mountinfo", recording->mounts);
 }
 
-void record_swap(struct recording *recording, const char *device)
+void record_swap(struct recorded_machine *recording, const char *device)
 {
 	append(&recording->swaps,
 	       xasprintf("%s                               partition\t8388604\t0\t-2\n", device));
 	record(recording, "/proc/swaps", recording->swaps);
 }
 
-void record_nic(struct recording *recording, const char *name, const char *mac, const char *device,
+void record_nic(struct recorded_machine *recording, const char *name, const char *mac, const char *device,
 		const char *driver, const char *type)
 {
 	CLEANUP_FREE char *device_link = device ? xasprintf("->../../../devices/%s", device) : NULL;
