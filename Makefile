@@ -239,13 +239,13 @@ deps-list:
 # Checks.
 
 PROVE_ENV = P2V_BUILD=$(abspath $(O)) P2V_VERSION=$(VERSION)
-fast_tests = $(filter-out $(O)/tests/%/test-slow-%,$(TESTS))
-slow_tests = $(filter $(O)/tests/%/test-slow-%,$(TESTS))
+slow_tests = $(foreach test,$(TESTS),$(if $(filter test-slow-%,$(notdir $(test))),$(test)))
+fast_tests = $(filter-out $(slow_tests),$(TESTS))
 # test-slow-* and tests/e2e/*.sh need QEMU or minutes; the long ones many of them.
 fast_scripts = $(wildcard tests/e2e/fast-*.sh)
 all_scripts = $(wildcard tests/e2e/*.sh)
 long_scripts = $(wildcard tests/e2e/long-*.sh) tests/e2e/convert-formats.sh tests/e2e/samples-boot.sh
-check_scripts = $(filter-out $(long_scripts),$(all_scripts))
+check_scripts = $(filter-out $(long_scripts) $(fast_scripts),$(all_scripts))
 
 # One test: `make test-vhdx-header` builds and runs tests/*/test-vhdx-header.c.
 define one_test
@@ -258,7 +258,7 @@ $(foreach test,$(TESTS),$(eval $(call one_test,$(test))))
 .PHONY: check
 check: deps
 	@P2V_POWER_CUTS=$${P2V_POWER_CUTS:-4000} P2V_CROSS_SEEDS=$${P2V_CROSS_SEEDS:-20} P2V_DAMAGES=$${P2V_DAMAGES:-1000} \
-	  $(MAKE) --no-print-directory check-fast check-format check-layers check-size lint
+	  $(MAKE) --no-print-directory $(slow_tests) check-fast check-format check-layers check-size lint
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(slow_tests) $(check_scripts)
 	@$(MAKE) --no-print-directory fuzz
 

@@ -43,4 +43,11 @@ char *read_host(const char *path, size_t *ret_bytes);
 DEFINE_CLEANUP(tree, struct tree *, tree_destroy)
 #define CLEANUP_TREE CLEANUP(cleanup_tree)
 
+/* nbdkit, as the product starts it, loads no plugin that is built with sanitizers. */
+#ifdef __SANITIZE_ADDRESS__
+#define PLUGIN_CAN_BE_SERVED 0
+#else
+#define PLUGIN_CAN_BE_SERVED 1
+#endif
+
 #endif

@@ -179,6 +179,8 @@ int main(void)
 		cmocka_unit_test(dies_with_us),
 	};
 
+	if (!PLUGIN_CAN_BE_SERVED)
+		return 77;
 	if (!run_is_installed("nbdkit")) {
 		print_message("nbdkit is not installed: skipped\n");
 		return 0;
