@@ -32,7 +32,8 @@ struct guardian {
 };
 
 struct message {
-	enum { MESSAGE_TREE, MESSAGE_SOCKET, MESSAGE_DISMISS } kind;
+	enum { MESSAGE_MAKE, MESSAGE_TREE, MESSAGE_SOCKET, MESSAGE_DISMISS } kind;
+	int errnum; /* the answer to MESSAGE_MAKE */
 	char path[PATH_MAX];
 };
 
@@ -59,6 +60,15 @@ static void note(struct charge *charge, const struct message *message)
 	       sizeof message->path);
 }
 
+/* The owner waits for the answer: so it knows that we hear no signal any more, and we of its folder. */
+static void make_tree(struct charge *charge, struct message *message)
+{
+	message->errnum = mkdtemp(message->path) ? 0 : errno;
+	if (!message->errnum)
+		memcpy(charge->tree, message->path, sizeof message->path);
+	(void)!send(0, message, sizeof *message, MSG_NOSIGNAL);
+}
+
 static void guard(int socket)
 {
 	struct charge charge = {0};
@@ -78,7 +88,10 @@ static void guard(int socket)
 			continue;
 		if (message.kind == MESSAGE_DISMISS)
 			_exit(0);
-		note(&charge, &message);
+		if (message.kind == MESSAGE_MAKE)
+			make_tree(&charge, &message);
+		else
+			note(&charge, &message);
 	}
 	take_away(&charge);
 	_exit(0);
@@ -124,6 +137,26 @@ static void tell_path(struct guardian *guardian, int kind, const char *path)
 		return;
 	memcpy(message.path, path, bytes);
 	tell(guardian, &message);
+}
+
+int guardian_make_tree(struct guardian *guardian, char *template)
+{
+	struct message message = {.kind = MESSAGE_MAKE};
+	size_t bytes = strlen(template) + 1;
+	ssize_t got;
+
+	if (bytes > sizeof message.path)
+		return ENAMETOOLONG;
+	memcpy(message.path, template, bytes);
+	tell(guardian, &message);
+	do
+		got = recv(guardian->socket, &message, sizeof message, 0);
+	while (got < 0 && errno == EINTR);
+	if (got != sizeof message)
+		return EPIPE;
+	if (!message.errnum)
+		memcpy(template, message.path, bytes);
+	return message.errnum;
 }
 
 void guardian_watch_tree(struct guardian *guardian, const char *path)

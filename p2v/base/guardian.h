@@ -18,6 +18,10 @@ struct guardian;
 /* Forks; other threads may run. */
 struct err *guardian_start(struct guardian **ret_guardian) ERR_MUST_CHECK;
 
+/* Makes a folder, by mkdtemp(3), which is to be removed with all that is in it; from the first moment on,
+ * even if we are killed meanwhile.  Changes the template's XXXXXX; an errno if there is none. */
+int guardian_make_tree(struct guardian *guardian, char *template);
+
 /* To be removed: a folder with all that is in it. */
 void guardian_watch_tree(struct guardian *guardian, const char *path);
 

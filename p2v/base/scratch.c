@@ -28,19 +28,20 @@ struct err *scratch_create(const char *parent, const char *prefix, struct scratc
 {
 	struct scratch *scratch;
 	struct guardian *guardian;
+	int errnum;
 
 	TRY(guardian_start(&guardian));
 	scratch = xcalloc(1, sizeof *scratch);
 	scratch->guardian = guardian;
 	scratch->path = xasprintf("%s/%s.XXXXXX", parent, prefix);
-	if (!mkdtemp(scratch->path)) {
-		struct err *err = err_from_errno(errno, "%s: cannot make a working folder there", parent);
+	errnum = guardian_make_tree(guardian, scratch->path);
+	if (errnum) {
+		struct err *err = err_from_errno(errnum, "%s: cannot make a working folder there", parent);
 
 		scratch_release(scratch);
 		return err_advise(err,
 				  "name a folder that exists and can be written, with space for the result");
 	}
-	guardian_watch_tree(guardian, scratch->path);
 	*ret_scratch = scratch;
 	return NULL;
 }

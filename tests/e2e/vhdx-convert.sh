@@ -38,7 +38,7 @@ accepted() {
 		"$p2v" vhdx check "$1" && qemu-img check -f vhdx "$1" &&
 			[ $(($(stat -c %s "$1") % 1048576)) = 0 ]
 		;;
-	*.vhd) "$p2v" vhdx check "$1" && vhdiinfo "$1" | tee /dev/stderr | grep -q "$size" ;;
+	*.vhd) "$p2v" vhdx check "$1" && vhdiinfo "$1" | tee /dev/stderr | grep "$size" ;;
 	esac
 }
 

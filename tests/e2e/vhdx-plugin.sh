@@ -53,7 +53,7 @@ check 'the holes stay holes' \
 	test "$(stat -c %b "$work/disk.vhdx")" -lt $((40 * 1024 * 1024 / 512))
 
 info_has() {
-	served --readonly "$plugin" "$work/disk.vhdx" -- "nbdinfo \"\$uri\"" | tee /dev/stderr | grep -q "$1"
+	served --readonly "$plugin" "$work/disk.vhdx" -- "nbdinfo \"\$uri\"" | tee /dev/stderr | grep "$1"
 }
 check 'nbdinfo: the size' info_has "export-size: $size\$"
 check 'nbdinfo: read-only' info_has 'is_read_only: true'
