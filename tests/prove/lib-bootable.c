@@ -17,7 +17,9 @@
 /*
  * At 0x7c00: reads 32 sectors from the second on to 0x8000 (INT 13h, AH=42h),
  * prints two NUL-ended texts on the ports 0x3f8 and 0x2e8, waiting for the
- * transmitter each time, and does what the byte behind them says.
+ * transmitter each time, and does what the byte behind them says.  SeaBIOS
+ * mirrors its screen to COM1 and holds the last characters back until a timer
+ * tick: some ticks are waited for, and then interrupts are off.
  */
 static const unsigned char boot_code[] = {0xfa, /* cli */
 					  0x31, 0xc0, /* xor %ax,%ax */
@@ -27,9 +29,11 @@ static const unsigned char boot_code[] = {0xfa, /* cli */
 					  0xbc, 0x00, 0x7c, /* mov $0x7c00,%sp */
 					  0xfb, /* sti */
 					  0xfc, /* cld */
-					  0xbe, 0x55, 0x7c, /* mov $packet,%si */
+					  0xbe, 0x59, 0x7c, /* mov $packet,%si */
 					  0xb4, 0x42, /* mov $0x42,%ah */
 					  0xcd, 0x13, /* int $0x13 */
+					  0xf4, 0xf4, 0xf4, /* hlt: three ticks */
+					  0xfa, /* cli */
 					  0xbe, 0x00, 0x80, /* mov $0x8000,%si */
 					  0xbb, 0xf8, 0x03, /* mov $0x3f8,%bx */
 					  0xe8, 0x20, 0x00, /* call print */

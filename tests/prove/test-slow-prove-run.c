@@ -133,6 +133,7 @@ static void test_report_on_console(void **state)
 
 	(void)state;
 	run_simple(&bench, report, NULL, BOOTABLE_HALT, &proof);
+	assert_no_err(proof_verdict(&proof));
 	assert_true(proof.ok);
 }
 
