@@ -156,8 +156,7 @@ static struct err *refuse_missing(const struct search *search)
 		return err_advise(
 			err_refused("%s: its parent has changed since it was made, or is missing: %s", name,
 				    search->tried.data),
-			"its content goes with the parent as it was: bring that back from a copy "
-			"that was made before the change");
+			ADVICE_CHANGED);
 	return err_advise(err_refused("%s: its parent, which holds the rest of the disk, was not found: %s",
 				      name, search->tried.data),
 			  "put the parent beside it, or where it was");
