@@ -46,19 +46,28 @@ struct err *repair_steps_add(struct repair_steps *steps, uint64_t file_offset, c
 	return NULL;
 }
 
+__attribute__((format(printf, 1, 0))) static struct err *format_text(const char *format, va_list args,
+								     char **ret_text)
+{
+	char *text;
+
+	/* After a failure the text is undefined. */
+	if (vasprintf(&text, format, args) < 0)
+		return err_nomem();
+	*ret_text = text;
+	return NULL;
+}
+
 struct err *repair_note(struct vhdx_repair *r, uint64_t file_offset, const char *format, ...)
 {
 	CLEANUP_FREE char *text = NULL;
 	va_list args;
-	int bytes;
+	struct err *err;
 
 	va_start(args, format);
-	bytes = vasprintf(&text, format, args);
+	err = format_text(format, args, &text);
 	va_end(args);
-	if (bytes < 0) {
-		text = NULL;
-		return err_nomem();
-	}
+	TRY(err);
 	return repair_steps_add(&r->steps, file_offset, text);
 }
 
@@ -89,15 +98,12 @@ struct err *repair_refuse(const struct vhdx_repair *r, const char *format, ...)
 {
 	CLEANUP_FREE char *text = NULL;
 	va_list args;
-	int bytes;
+	struct err *err;
 
 	va_start(args, format);
-	bytes = vasprintf(&text, format, args);
+	err = format_text(format, args, &text);
 	va_end(args);
-	if (bytes < 0) {
-		text = NULL;
-		return err_nomem();
-	}
+	TRY(err);
 	return err_advise(err_refused("%s: cannot be repaired: %s", r->file->name, text),
 			  "restore it from a backup, or copy it again from where it came from");
 }
