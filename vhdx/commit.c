@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Making the map durable: flush, finish, close.
+ * Making the map durable, and changes of other structures atomic.
  *
  * A flush takes a copy of the pages of BAT and sector bitmaps that changed, then
  *	1. flushes the file: all data written so far, and its length, are durable;
@@ -215,71 +215,6 @@ struct err *vhdx_op_flush(struct blk *blk)
 	return vhdx_commit_locked(vhdx);
 }
 
-/* How long the file must be before anything is added to it: the last block may end behind it. */
-static struct err *find_end(struct vhdx *vhdx, uint64_t *ret_end)
-{
-	const struct vhdx_geometry *geometry = &vhdx->metadata.geometry;
-	uint64_t end = (vhdx->file->size_bytes + VHDX_MIB - 1) / VHDX_MIB * VHDX_MIB;
-	struct vhdx_run run;
-
-	TRY(vhdx_lookup(vhdx, geometry->block_count - 1, 1, &run));
-	if (run.file_offset && run.file_offset + geometry->block_bytes > end)
-		end = run.file_offset + geometry->block_bytes;
-	*ret_end = end;
-	return NULL;
-}
-
-/* data_write_guid: what the file's content is called from now on; NULL: a new name, unless it got one since
- * it was opened. */
-static struct err *begin_changes_locked(struct vhdx *vhdx, const struct guid *data_write_guid)
-{
-	struct vhdx_header header = vhdx->headers.current;
-	uint64_t end;
-
-	if (atomic_load(&vhdx->commit.begun) &&
-	    (!data_write_guid || guid_equal(data_write_guid, &header.data_write_guid)))
-		return NULL;
-	TRY(find_end(vhdx, &end));
-	TRY(guid_make(&header.file_write_guid));
-	if (data_write_guid)
-		header.data_write_guid = *data_write_guid;
-	else
-		TRY(guid_make(&header.data_write_guid));
-	TRY(vhdx_headers_update(vhdx->file, &vhdx->headers, &header));
-	if (atomic_load(&vhdx->commit.begun))
-		return NULL;
-	TRY(blk_resize(vhdx->file, end));
-	pthread_mutex_lock(&vhdx->map_lock);
-	vhdx->space.end = end;
-	pthread_mutex_unlock(&vhdx->map_lock);
-	atomic_store(&vhdx->commit.begun, true);
-	return NULL;
-}
-
-struct err *vhdx_begin_changes(struct vhdx *vhdx)
-{
-	if (atomic_load(&vhdx->commit.begun))
-		return NULL;
-	LOCKED(&vhdx->commit.lock);
-
-	return begin_changes_locked(vhdx, NULL);
-}
-
-struct err *vhdx_begin_changes_as(struct vhdx *vhdx, const struct guid *data_write_guid)
-{
-	LOCKED(&vhdx->commit.lock);
-
-	return begin_changes_locked(vhdx, data_write_guid);
-}
-
-struct err *vhdx_end_hidden_changes(struct vhdx *vhdx, bool had_begun)
-{
-	if (!guid_is_zero(&vhdx->headers.current.log_guid))
-		TRY(vhdx_log_empty(vhdx->file, &vhdx->commit.log, &vhdx->headers));
-	atomic_store(&vhdx->commit.begun, had_begun);
-	return NULL;
-}
-
 struct err *vhdx_commit_changes(struct vhdx *vhdx, const struct vhdx_change *changes, size_t count)
 {
 	struct vhdx_log_page pages[VHDX_LOG_MAX_PAGES];
@@ -307,78 +242,4 @@ struct err *vhdx_commit_changes(struct vhdx *vhdx, const struct vhdx_change *cha
 	for (size_t i = 0; i < page_count; i++)
 		TRY(blk_pwrite(vhdx->file, pages[i].data, VHDX_LOG_SECTOR_BYTES, pages[i].file_offset, 0));
 	return NULL;
-}
-
-/* Takes the marker out of the metadata table. */
-static struct err *remove_marker(struct vhdx *vhdx)
-{
-	uint64_t at = vhdx->regions.metadata.file_offset;
-	CLEANUP_FREE uint8_t *old = malloc(2 * VHDX_METADATA_TABLE_BYTES);
-	uint8_t *new;
-
-	if (!old)
-		return err_nomem();
-	new = old + VHDX_METADATA_TABLE_BYTES;
-	TRY(blk_pread(vhdx->file, old, VHDX_METADATA_TABLE_BYTES, at));
-	memcpy(new, old, VHDX_METADATA_TABLE_BYTES);
-	vhdx_metadata_table_complete(new);
-	return vhdx_commit_changes(vhdx, &(struct vhdx_change){at, old, new, VHDX_METADATA_TABLE_BYTES}, 1);
-}
-
-static struct err *finish_locked(struct vhdx *vhdx)
-{
-	if (!atomic_load(&vhdx->commit.begun) && !vhdx->metadata.is_incomplete &&
-	    vhdx->file->size_bytes % VHDX_MIB == 0)
-		return NULL; /* complete, and not touched */
-	TRY(begin_changes_locked(vhdx, NULL));
-	TRY(vhdx_commit_locked(vhdx));
-	if (vhdx->metadata.is_incomplete)
-		TRY(remove_marker(vhdx));
-	if (!guid_is_zero(&vhdx->headers.current.log_guid))
-		TRY(vhdx_log_empty(vhdx->file, &vhdx->commit.log, &vhdx->headers));
-	vhdx->metadata.is_incomplete = false;
-	TRY(vhdx_space_trim(&vhdx->space, vhdx->file));
-	return blk_flush(vhdx->file);
-}
-
-struct err *vhdx_finish(struct blk *blk)
-{
-	struct vhdx *vhdx = vhdx_of(blk);
-
-	if (!vhdx)
-		return err_failed("%s: is open as %s, not as VHDX", blk->name, blk->ops->kind);
-	if (blk->flags & BLK_READ_ONLY)
-		return err_refused("%s: cannot be finished: opened read-only", blk->name);
-	LOCKED(&vhdx->commit.lock);
-
-	return finish_locked(vhdx);
-}
-
-struct err *vhdx_set_preallocation(struct blk *blk, uint64_t step_bytes)
-{
-	struct vhdx *vhdx = vhdx_of(blk);
-
-	if (!vhdx || blk->flags & BLK_READ_ONLY)
-		return err_refused("%s: space can be taken ahead only for a VHDX that is written", blk->name);
-	LOCKED(&vhdx->map_lock);
-
-	vhdx->space.preallocate_bytes = step_bytes;
-	return NULL;
-}
-
-struct err *vhdx_op_close(struct blk *blk)
-{
-	struct vhdx *vhdx = vhdx_of(blk);
-	struct blk *file = vhdx->file, *parent = vhdx->parent;
-	struct err *err = NULL;
-
-	if (atomic_load(&vhdx->commit.begun) && !vhdx->commit.failed) {
-		err = vhdx_commit_locked(vhdx);
-		if (!err && !guid_is_zero(&vhdx->headers.current.log_guid))
-			err = vhdx_log_empty(file, &vhdx->commit.log, &vhdx->headers);
-		if (!err)
-			err = vhdx_space_trim(&vhdx->space, file);
-	}
-	vhdx_device_destroy(vhdx);
-	return err_first(err_first(err, blk_close(file)), blk_close(parent));
 }

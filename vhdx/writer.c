@@ -198,3 +198,15 @@ struct err *vhdx_op_discard(struct blk *blk, uint64_t len_bytes, uint64_t offset
 
 	return zero_range(vhdx, len_bytes, offset, how);
 }
+
+struct err *vhdx_set_preallocation(struct blk *blk, uint64_t step_bytes)
+{
+	struct vhdx *vhdx = vhdx_of(blk);
+
+	if (!vhdx || blk->flags & BLK_READ_ONLY)
+		return err_refused("%s: space can be taken ahead only for a VHDX that is written", blk->name);
+	LOCKED(&vhdx->map_lock);
+
+	vhdx->space.preallocate_bytes = step_bytes;
+	return NULL;
+}
