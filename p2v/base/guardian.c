@@ -32,8 +32,8 @@ struct guardian {
 };
 
 struct message {
-	enum { MESSAGE_MAKE, MESSAGE_TREE, MESSAGE_SOCKET, MESSAGE_DISMISS } kind;
-	int errnum; /* the answer to MESSAGE_MAKE */
+	enum { MESSAGE_MAKE_TREE, MESSAGE_SOCKET, MESSAGE_DISMISS } kind;
+	int errnum; /* the answer to MESSAGE_MAKE_TREE */
 	char path[PATH_MAX];
 };
 
@@ -52,12 +52,6 @@ static void take_away(struct charge *charge)
 	}
 	for (int i = 0; charge->tree[0] && i < REMOVE_ATTEMPTS && !remove_tree(charge->tree); i++)
 		nanosleep(&(struct timespec){.tv_nsec = REMOVE_INTERVAL_NS}, NULL);
-}
-
-static void note(struct charge *charge, const struct message *message)
-{
-	memcpy(message->kind == MESSAGE_TREE ? charge->tree : charge->socket, message->path,
-	       sizeof message->path);
 }
 
 /* The owner waits for the answer: so it knows that we hear no signal any more, and we of its folder. */
@@ -88,10 +82,10 @@ static void guard(int socket)
 			continue;
 		if (message.kind == MESSAGE_DISMISS)
 			_exit(0);
-		if (message.kind == MESSAGE_MAKE)
+		if (message.kind == MESSAGE_MAKE_TREE)
 			make_tree(&charge, &message);
 		else
-			note(&charge, &message);
+			memcpy(charge.socket, message.path, sizeof charge.socket);
 	}
 	take_away(&charge);
 	_exit(0);
@@ -127,21 +121,9 @@ static void tell(struct guardian *guardian, const struct message *message)
 	(void)!send(guardian->socket, message, sizeof *message, MSG_NOSIGNAL);
 }
 
-/* A path that no system call would take names nothing to remove. */
-static void tell_path(struct guardian *guardian, int kind, const char *path)
-{
-	struct message message = {.kind = kind};
-	size_t bytes = strlen(path) + 1;
-
-	if (bytes > sizeof message.path)
-		return;
-	memcpy(message.path, path, bytes);
-	tell(guardian, &message);
-}
-
 int guardian_make_tree(struct guardian *guardian, char *template)
 {
-	struct message message = {.kind = MESSAGE_MAKE};
+	struct message message = {.kind = MESSAGE_MAKE_TREE};
 	size_t bytes = strlen(template) + 1;
 	ssize_t got;
 
@@ -159,15 +141,16 @@ int guardian_make_tree(struct guardian *guardian, char *template)
 	return message.errnum;
 }
 
-void guardian_watch_tree(struct guardian *guardian, const char *path)
-{
-	tell_path(guardian, MESSAGE_TREE, path);
-}
-
 void guardian_watch_socket(struct guardian *guardian, const char *path)
 {
-	if (path[0] == '/')
-		tell_path(guardian, MESSAGE_SOCKET, path);
+	struct message message = {.kind = MESSAGE_SOCKET};
+	size_t bytes = strlen(path) + 1;
+
+	/* A path that no system call would take names nothing to remove. */
+	if (path[0] != '/' || bytes > sizeof message.path)
+		return;
+	memcpy(message.path, path, bytes);
+	tell(guardian, &message);
 }
 
 void guardian_dismiss(struct guardian *guardian)

@@ -22,9 +22,6 @@ struct err *guardian_start(struct guardian **ret_guardian) ERR_MUST_CHECK;
  * even if we are killed meanwhile.  Changes the template's XXXXXX; an errno if there is none. */
 int guardian_make_tree(struct guardian *guardian, char *template);
 
-/* To be removed: a folder with all that is in it. */
-void guardian_watch_tree(struct guardian *guardian, const char *path);
-
 /* To be removed: a socket that others have made, and its folder if it then is empty.  An absolute path. */
 void guardian_watch_socket(struct guardian *guardian, const char *path);
 

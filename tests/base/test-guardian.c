@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -24,12 +25,13 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/remove-tree.h"
 
-/* A folder of the test's own with a tree, and a folder with a socket. */
+/* A folder of the test's own with a folder with a socket, and a tree; its owner, if it has one. */
 struct bench {
 	char dir[64];
-	char *tree;
+	char tree[96];
 	char *socket_dir;
 	char *socket;
+	pid_t owner;
 };
 
 static void make_file(const char *dir, const char *name)
@@ -59,23 +61,11 @@ static void listen_on(const char *path)
 
 static void bench_init(struct bench *bench)
 {
-	CLEANUP_FREE char *deep = NULL, *deeper = NULL, *link = NULL;
-
+	*bench = (struct bench){0};
 	snprintf(bench->dir, sizeof bench->dir, "/tmp/p2v-test-guardian.XXXXXX");
 	assert_non_null(mkdtemp(bench->dir));
 	make_file(bench->dir, "not ours");
-	bench->tree = make_folder(bench->dir, "tree");
-	deep = make_folder(bench->tree, "deep");
-	deeper = make_folder(deep, "deeper");
-	make_file(deeper, "file");
-	/* More than one buffer of entries, and a link that must not be followed. */
-	for (int i = 0; i < 300; i++) {
-		CLEANUP_FREE char *name = xasprintf("a file with quite a long name, number %d", i);
-
-		make_file(deep, name);
-	}
-	link = xasprintf("%s/link", deep);
-	assert_int_equal(symlink("../..", link), 0);
+	snprintf(bench->tree, sizeof bench->tree, "%s/tree.XXXXXX", bench->dir);
 	bench->socket_dir = make_folder(bench->dir, "sockets");
 	bench->socket = xasprintf("%s/socket", bench->socket_dir);
 	listen_on(bench->socket);
@@ -84,9 +74,24 @@ static void bench_init(struct bench *bench)
 static void bench_deinit(struct bench *bench)
 {
 	assert_true(remove_tree(bench->dir));
-	free(bench->tree);
 	free(bench->socket_dir);
 	free(bench->socket);
+}
+
+/* More than one buffer of entries, and a link that must not be followed. */
+static void fill_tree(const struct bench *bench)
+{
+	CLEANUP_FREE char *deep = make_folder(bench->tree, "deep");
+	CLEANUP_FREE char *deeper = make_folder(deep, "deeper");
+	CLEANUP_FREE char *link = xasprintf("%s/link", deep);
+
+	make_file(deeper, "file");
+	for (int i = 0; i < 300; i++) {
+		CLEANUP_FREE char *name = xasprintf("a file with quite a long name, number %d", i);
+
+		make_file(deep, name);
+	}
+	assert_int_equal(symlink("../..", link), 0);
 }
 
 static bool exists(const char *path)
@@ -102,40 +107,44 @@ static bool goes(const char *path)
 	return !exists(path);
 }
 
-/* A process that has given everything to a guardian; it writes a byte to `tell` then. */
-static void own(const struct bench *bench, int tell, bool dismiss)
+/* A process that has its guardian make the tree and watch the socket; it writes the tree's path to `tell`
+ * then. */
+static void own(struct bench *bench, int tell, bool dismiss)
 {
+	char nowhere[] = "/nothing/there.XXXXXX";
 	struct guardian *guardian;
 
-	if (guardian_start(&guardian))
+	if (guardian_start(&guardian) || guardian_make_tree(guardian, nowhere) != ENOENT ||
+	    guardian_make_tree(guardian, bench->tree))
 		_exit(1);
-	guardian_watch_tree(guardian, "/nothing/there");
-	guardian_watch_tree(guardian, bench->tree);
 	guardian_watch_socket(guardian, bench->socket);
 	if (dismiss)
 		guardian_dismiss(guardian);
-	(void)!write(tell, "", 1);
+	(void)!write(tell, bench->tree, sizeof bench->tree);
 	pause();
 	_exit(0);
 }
 
-/* Starts an owner, and kills it once it has told its guardian all. */
-static void kill_owner(const struct bench *bench, bool dismiss)
+/* Starts the owner; its tree is there then, and full. */
+static void start_owner(struct bench *bench, bool dismiss)
 {
 	int tell[2];
-	char byte;
-	pid_t pid;
 
 	assert_int_equal(pipe(tell), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid)
+	bench->owner = fork();
+	assert_true(bench->owner >= 0);
+	if (!bench->owner)
 		own(bench, tell[1], dismiss);
-	assert_int_equal(read(tell[0], &byte, 1), 1);
-	assert_int_equal(kill(pid, SIGKILL), 0);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	close(tell[0]);
 	close(tell[1]);
+	assert_int_equal(read(tell[0], bench->tree, sizeof bench->tree), sizeof bench->tree);
+	close(tell[0]);
+	fill_tree(bench);
+}
+
+static void kill_owner(const struct bench *bench)
+{
+	assert_int_equal(kill(bench->owner, SIGKILL), 0);
+	assert_int_equal(waitpid(bench->owner, NULL, 0), bench->owner);
 }
 
 static void test_all_goes_with_its_owner(void **state)
@@ -144,7 +153,8 @@ static void test_all_goes_with_its_owner(void **state)
 
 	(void)state;
 	bench_init(&bench);
-	kill_owner(&bench, false);
+	start_owner(&bench, false);
+	kill_owner(&bench);
 	assert_true(goes(bench.tree));
 	assert_true(goes(bench.socket_dir));
 	{
@@ -161,7 +171,8 @@ static void test_all_stays_once_dismissed(void **state)
 
 	(void)state;
 	bench_init(&bench);
-	kill_owner(&bench, true);
+	start_owner(&bench, true);
+	kill_owner(&bench);
 	/* The guardian ended before its owner did: there is nothing to wait for. */
 	assert_true(exists(bench.tree));
 	assert_true(exists(bench.socket));
@@ -176,7 +187,8 @@ static void test_others_files_stay(void **state)
 	(void)state;
 	bench_init(&bench);
 	make_file(bench.socket_dir, "somebody's");
-	kill_owner(&bench, false);
+	start_owner(&bench, false);
+	kill_owner(&bench);
 	assert_true(goes(bench.socket));
 	assert_true(goes(bench.tree));
 	assert_true(exists(bench.socket_dir));
@@ -205,8 +217,9 @@ static void test_tree_that_still_grows(void **state)
 
 	(void)state;
 	bench_init(&bench);
+	start_owner(&bench, false);
 	assert_int_equal(pthread_create(&thread, NULL, fill_folder, bench.tree), 0);
-	kill_owner(&bench, false);
+	kill_owner(&bench);
 	assert_true(goes(bench.tree));
 	pthread_join(thread, NULL);
 	assert_false(exists(bench.tree));
@@ -220,6 +233,8 @@ static void test_removal_of_what_is_no_folder(void **state)
 
 	(void)state;
 	bench_init(&bench);
+	assert_non_null(mkdtemp(bench.tree));
+	fill_tree(&bench);
 	file = xasprintf("%s/not ours", bench.dir);
 	link = xasprintf("%s/deep/link", bench.tree);
 	assert_true(remove_tree("/nothing/there"));
