@@ -91,10 +91,9 @@ static char *ipv4_text(const char *hex)
  * order. */
 static void take_ipv4_routes(const char *root, struct machine *machine)
 {
-	CLEANUP_FREE char *text = sysroot_read(root, "/proc/net/route");
 	CLEANUP_STRV struct strv lines = {0};
 
-	strv_split(&lines, text ? text : "", "\n");
+	sysroot_lines(root, &lines, "/proc/net/route");
 	for (size_t i = 1; i < lines.count; i++) {
 		CLEANUP_STRV struct strv fields = {0};
 		CLEANUP_FREE char *destination = NULL;
@@ -125,10 +124,9 @@ static char *ipv6_text(const char *hex)
 /* Only routes with a gateway: the rest follows from the addresses.  The tenth field is the interface. */
 static void take_ipv6_routes(const char *root, struct machine *machine)
 {
-	CLEANUP_FREE char *text = sysroot_read(root, "/proc/net/ipv6_route");
 	CLEANUP_STRV struct strv lines = {0};
 
-	strv_split(&lines, text ? text : "", "\n");
+	sysroot_lines(root, &lines, "/proc/net/ipv6_route");
 	for (size_t i = 0; i < lines.count; i++) {
 		CLEANUP_STRV struct strv fields = {0};
 		CLEANUP_FREE char *destination = NULL;
@@ -147,10 +145,9 @@ static void take_ipv6_routes(const char *root, struct machine *machine)
 
 static void take_name_servers(const char *root, const char *path, struct strv *ret_servers)
 {
-	CLEANUP_FREE char *text = sysroot_read(root, "%s", path);
 	CLEANUP_STRV struct strv lines = {0};
 
-	strv_split(&lines, text ? text : "", "\n");
+	sysroot_lines(root, &lines, "%s", path);
 	for (size_t i = 0; i < lines.count; i++) {
 		CLEANUP_STRV struct strv fields = {0};
 

@@ -74,11 +74,10 @@ static void take_line(const char *line, struct machine_cpu *cpu, struct topology
 
 void discover_cpu(const char *root, struct machine *machine)
 {
-	CLEANUP_FREE char *text = sysroot_read(root, "/proc/cpuinfo");
 	CLEANUP_STRV struct strv lines = {0};
 	struct topology topology = {0};
 
-	strv_split(&lines, text ? text : "", "\n");
+	sysroot_lines(root, &lines, "/proc/cpuinfo");
 	for (size_t i = 0; i < lines.count; i++)
 		take_line(lines.items[i], &machine->cpu, &topology);
 	machine->cpu.sockets = topology.sockets.count;

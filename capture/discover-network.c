@@ -70,10 +70,9 @@ static char *find_mac(const char *root, const char *name, bool is_hardware)
 /* /proc/net/vlan/config: "eth0.10  | 10  | eth0". */
 static void find_vlan(const char *root, struct machine_nic *nic)
 {
-	CLEANUP_FREE char *text = sysroot_read(root, "/proc/net/vlan/config");
 	CLEANUP_STRV struct strv lines = {0};
 
-	strv_split(&lines, text ? text : "", "\n");
+	sysroot_lines(root, &lines, "/proc/net/vlan/config");
 	for (size_t i = 0; i < lines.count; i++) {
 		CLEANUP_STRV struct strv fields = {0};
 

@@ -106,10 +106,9 @@ static void take_mount(const char *root, const char *line, struct machine *machi
 
 static void take_swaps(const char *root, struct machine *machine)
 {
-	CLEANUP_FREE char *text = sysroot_read(root, "/proc/swaps");
 	CLEANUP_STRV struct strv lines = {0};
 
-	strv_split(&lines, text ? text : "", "\n");
+	sysroot_lines(root, &lines, "/proc/swaps");
 	for (size_t i = 1; i < lines.count; i++) {
 		CLEANUP_STRV struct strv fields = {0};
 		CLEANUP_FREE char *device = NULL;
@@ -124,10 +123,9 @@ static void take_swaps(const char *root, struct machine *machine)
 
 void discover_uses(const char *root, struct machine *machine)
 {
-	CLEANUP_FREE char *text = sysroot_read(root, "/proc/self/mountinfo");
 	CLEANUP_STRV struct strv lines = {0};
 
-	strv_split(&lines, text ? text : "", "\n");
+	sysroot_lines(root, &lines, "/proc/self/mountinfo");
 	for (size_t i = 0; i < lines.count; i++)
 		take_mount(root, lines.items[i], machine);
 	take_swaps(root, machine);

@@ -84,6 +84,15 @@ char *sysroot_read(const char *root, const char *format, ...)
 	return read_text(path);
 }
 
+void sysroot_lines(const char *root, struct strv *ret_lines, const char *format, ...)
+{
+	PATH_FROM_ARGS(path);
+	CLEANUP_FREE char *text = read_text(path);
+
+	if (text)
+		strv_split(ret_lines, text, "\n");
+}
+
 uint64_t sysroot_number(const char *root, const char *format, ...)
 {
 	PATH_FROM_ARGS(path);

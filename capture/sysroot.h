@@ -18,6 +18,9 @@
 char *sysroot_path(const char *root, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A whole file as text, without white space at its ends; NULL also where nothing else is in it. */
 char *sysroot_read(const char *root, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Adds the lines of a file that are not empty. */
+void sysroot_lines(const char *root, struct strv *ret_lines, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Bytes as they are; at most 1 MiB. */
 uint8_t *sysroot_read_bytes(const char *root, size_t *ret_bytes, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
