@@ -28,9 +28,9 @@ static const struct {
 
 /* Where live systems mount the medium that they were started from. */
 static const char *const live_folders[] = {
-	"/run/live/medium",	  "/lib/live/mount/medium", "/run/initramfs/live",
-	"/run/initramfs/isoscan", "/run/archiso/bootmnt",   "/cdrom",
-	"/run/p2v/medium",
+	"/run/live/medium",	  "/lib/live/mount/medium",	"/run/initramfs/live",
+	"/run/initramfs/isoscan", "/run/archiso/bootmnt",	"/cdrom",
+	"/run/p2v/medium",	  "/usr/lib/live/mount/medium",
 };
 static const char *const system_folders[] = {"/", "/boot", "/boot/efi", "/usr", "/var"};
 

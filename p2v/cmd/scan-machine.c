@@ -3,11 +3,13 @@
 #include "p2v/cmd/scan-machine.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "capture/discover.h"
 #include "capture/layout.h"
 #include "capture/stack.h"
 #include "capture/usedmap.h"
+#include "p2v/base/mem.h"
 #include "p2v/cmd/cmd.h"
 
 /* Free runs below this are not worth a seek. */
@@ -164,52 +166,85 @@ static json_t *used_to_json(const char *source, const struct usedmap *map)
 	return json;
 }
 
-static struct err *take_used(const struct machine *machine, const struct machine_disk *disk,
+static struct err *take_used(const struct machine *machine, const struct machine_disk *disk, const char *root,
 			     struct usedmap *ret_map)
 {
+	CLEANUP_FREE char *path = xasprintf("%s%s", root, disk->source);
 	CLEANUP_EXTENTS struct extents in_use = {0};
 	CLEANUP_BLK struct blk *blk = NULL;
 	struct usedmap_options options = {.in_use = &in_use, .gap_bytes = GAP_BYTES};
 
-	TRY(blk_file_open(disk->source, 0, 0, &blk));
+	TRY(err_advise(blk_file_open(path, 0, 0, &blk),
+		       geteuid() ? "run p2v as root" : "see that the disk is connected"));
 	stack_in_use(machine, disk, &in_use);
 	usedmap_take(blk, &options, ret_map);
 	return NULL;
 }
 
-/* Of every taken disk: into the array if there is one, else printed. */
-static struct err *tell_used(const struct machine *machine, const struct layout *layout, json_t *array)
+static void tell_unreadable(const char *source, const struct err *err, json_t *array)
 {
+	json_t *json;
+
+	if (!array) {
+		printf("\nused of %s:\n  cannot be read: %s\n", source, err_message(err));
+		if (err_advice(err))
+			printf("  %s\n", err_advice(err));
+		return;
+	}
+	json = json_object();
+	json_set_string(json, "source", source);
+	json_set_string(json, "error", err_message(err));
+	json_set_string(json, "advice", err_advice(err));
+	json_array_append_new(array, json);
+}
+
+/* Of every taken disk: into the array if there is one, else printed. */
+static struct err *tell_used(const struct machine *machine, const struct layout *layout, const char *root,
+			     json_t *array)
+{
+	size_t taken = 0, unreadable = 0;
+
 	for (size_t i = 0; i < machine->disk_count; i++) {
 		CLEANUP_USEDMAP struct usedmap map = {0};
+		CLEANUP_ERR struct err *err = NULL;
 		const char *source = machine->disks[i].source;
 
 		if (!layout->disks[i].is_taken)
 			continue;
-		TRY(take_used(machine, &machine->disks[i], &map));
-		if (array)
+		taken++;
+		err = take_used(machine, &machine->disks[i], root, &map);
+		if (err)
+			unreadable++;
+		if (err)
+			tell_unreadable(source, err, array);
+		else if (array)
 			json_array_append_new(array, used_to_json(source, &map));
 		else
 			print_used(source, &map);
 	}
-	return NULL;
+	if (!unreadable)
+		return NULL;
+	return err_advise(err_failed("scan: %zu of %zu disks cannot be read", unreadable, taken),
+			  "what is told of each of them says why");
 }
 
-static struct err *print_json(const struct machine *machine, const struct layout *layout, unsigned flags)
+static struct err *print_json(const struct machine *machine, const struct layout *layout, const char *root,
+			      unsigned flags)
 {
 	CLEANUP_JSON json_t *json = machine_to_json(machine);
+	struct err *err = NULL;
 
 	json_object_set_new(json, "layout", layout_to_json(layout));
 	if (flags & SCAN_USED) {
 		json_t *used = json_array();
 
 		json_object_set_new(json, "used", used);
-		TRY(tell_used(machine, layout, used));
+		err = tell_used(machine, layout, root, used);
 	}
 	if (json_dumpf(json, stdout, JSON_INDENT(2)))
-		return err_failed("cannot write to standard output");
+		return err_first(err, err_failed("cannot write to standard output"));
 	putchar('\n');
-	return NULL;
+	return err;
 }
 
 struct err *scan_machine(const char *sysroot, unsigned flags)
@@ -220,7 +255,7 @@ struct err *scan_machine(const char *sysroot, unsigned flags)
 	TRY(discover_machine(sysroot, &machine));
 	TRY(layout_choose(&machine, NULL, &layout));
 	if (flags & SCAN_JSON)
-		return print_json(&machine, &layout, flags);
+		return print_json(&machine, &layout, sysroot, flags);
 	print_hardware(&machine);
 	for (size_t i = 0; i < machine.disk_count; i++)
 		print_disk(&machine.disks[i], &layout.disks[i]);
@@ -231,5 +266,5 @@ struct err *scan_machine(const char *sysroot, unsigned flags)
 	putchar('\n');
 	print_network(&machine);
 	print_findings(&layout);
-	return flags & SCAN_USED ? tell_used(&machine, &layout, NULL) : NULL;
+	return flags & SCAN_USED ? tell_used(&machine, &layout, sysroot, NULL) : NULL;
 }

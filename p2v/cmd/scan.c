@@ -9,13 +9,17 @@
 
 struct scan_options {
 	const struct strv *sources;
+	const char *sysroot;
 	bool json, used;
 	unsigned verbose;
 };
 
+enum { OPT_SYSROOT = 256 };
+
 static const struct option long_options[] = {
 	{"json", no_argument, NULL, 'j'},
 	{"used", no_argument, NULL, 'u'},
+	{"sysroot", required_argument, NULL, OPT_SYSROOT},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
@@ -32,6 +36,8 @@ static void print_help(void)
 	      "\n"
 	      "  --json         machine.json and more on standard output\n"
 	      "  --used         also how much of each disk of this machine holds data\n"
+	      "  --sysroot DIR  the machine whose /sys, /proc, /dev and /etc, or copies of them, are below "
+	      "DIR\n"
 	      "  -v, --verbose  tell each step; -vv: all that libguestfs says, too\n",
 	      stdout);
 }
@@ -122,6 +128,8 @@ static struct err *take_option(void *arg, int option)
 {
 	struct scan_options *options = arg;
 
+	if (option == OPT_SYSROOT)
+		options->sysroot = optarg;
 	options->json |= option == 'j';
 	options->used |= option == 'u';
 	options->verbose += option == 'v';
@@ -140,10 +148,11 @@ struct err *cmd_scan(int argc, char **argv)
 	for (; optind < argc; optind++)
 		strv_add(&sources, argv[optind]);
 	if (!sources.count)
-		return scan_machine("", (options.json ? SCAN_JSON : 0) | (options.used ? SCAN_USED : 0));
-	if (options.used)
-		return err_advise(err_usage("scan: --used is about this machine"),
-				  "leave it out, or leave the names of images and devices out");
+		return scan_machine(options.sysroot ? options.sysroot : "",
+				    (options.json ? SCAN_JSON : 0) | (options.used ? SCAN_USED : 0));
+	if (options.used || options.sysroot)
+		return err_advise(err_usage("scan: --used and --sysroot are about this machine"),
+				  "leave them out, or leave the names of images and devices out");
 	options.sources = &sources;
 	return scan(&options);
 }

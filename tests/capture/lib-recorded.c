@@ -184,12 +184,25 @@ static void append(char **text, char *more)
 	*text = both;
 }
 
+static void add_mount(struct recorded_machine *recording, char *line)
+{
+	append(&recording->mounts, line);
+	record(recording, "/proc/self/mountinfo", recording->mounts);
+}
+
 void record_mount(struct recorded_machine *recording, const char *number, const char *source,
 		  const char *folder, const char *options)
 {
-	append(&recording->mounts, xasprintf("22 1 %s / %s %s,relatime shared:1 - ext4 %s %s\n", number,
-					     folder, options, source, options));
-	record(recording, "/proc/self/mountinfo", recording->mounts);
+	add_mount(recording, xasprintf("22 1 %s / %s %s,relatime shared:1 - ext4 %s %s\n", number, folder,
+				       options, source, options));
+}
+
+void record_part_mount(struct recorded_machine *recording, const char *number, const char *source,
+		       const char *root, const char *folder, const char *subvol)
+{
+	add_mount(recording, xasprintf("30 22 %s %s %s rw,relatime - %s %s rw%s%s\n", number, root, folder,
+				       subvol ? "btrfs" : "ext4", source, subvol ? ",subvol=" : "",
+				       subvol ? subvol : ""));
 }
 
 void record_swap(struct recorded_machine *recording, const char *device)

@@ -46,6 +46,9 @@ void record_part(struct recorded_machine *recording, const struct recorded_part 
 void record_volume(struct recorded_machine *recording, const struct recorded_volume *volume);
 void record_mount(struct recorded_machine *recording, const char *number, const char *source,
 		  const char *folder, const char *options);
+/* A folder of a file system is mounted; subvol is btrfs's option, NULL for ext4. */
+void record_part_mount(struct recorded_machine *recording, const char *number, const char *source,
+		       const char *root, const char *folder, const char *subvol);
 void record_swap(struct recorded_machine *recording, const char *device);
 /* device: the folder below /sys/devices; NULL for what is no hardware, whose uevent says DEVTYPE. */
 void record_nic(struct recorded_machine *recording, const char *name, const char *mac, const char *device,

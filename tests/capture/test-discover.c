@@ -360,6 +360,48 @@ static void test_stack_and_bond(void **state)
 	assert_string_equal(machine.nics[3].master, "bond0");
 }
 
+/* Bind mounts, also one that is in front of what it shows, a container's, and btrfs with two subvolumes. */
+static void record_binds(struct recorded_machine *r)
+{
+	record_disk(r, &(struct recorded_disk){"sda", "8:0", "pci0000:00/ata1/host0/target0:0:0/0:0:0:0",
+					       40 * GIB});
+	for (unsigned i = 1; i <= 4; i++) {
+		CLEANUP_FREE char *name = xasprintf("sda%u", i);
+		CLEANUP_FREE char *number = xasprintf("8:%u", i);
+
+		record_part(r, &(struct recorded_part){"sda", i, name, number, "ext4", 1 + i * GIB, GIB});
+	}
+	record_part_mount(r, "8:1", "/dev/sda1", "/export", "/srv/export", NULL);
+	record_mount(r, "8:1", "/dev/sda1", "/data", "rw");
+	record_mount(r, "8:1", "/dev/sda1", "/mnt/again", "rw");
+	record_part_mount(r, "8:1", "/dev/sda1", "/www", "/var/www", NULL);
+	record_part_mount(r, "8:2", "/dev/sda2", "/containers/7/hosts", "/etc/hosts", NULL);
+	record_part_mount(r, "8:2", "/dev/sda2", "/containers/7/name", "/etc/hostname", NULL);
+	record_part_mount(r, "0:30", "/dev/sda3", "/@", "/btrfs", "/@");
+	record_part_mount(r, "0:30", "/dev/sda3", "/@home", "/home", "/@home");
+	record_part_mount(r, "0:30", "/dev/sda3", "/@home/ann", "/srv/ann", "/@home");
+	record_mount(r, "8:4", "/dev/sda4", "/sysroot", "rw");
+	record_part_mount(r, "8:4", "/dev/sda4", "/ostree/deploy", "/", NULL);
+	record_part_mount(r, "8:4", "/dev/sda4", "/ostree/var", "/var", NULL);
+}
+
+static void test_bind_mounts(void **state)
+{
+	static const char *const expected[] = {"/data", "/etc/hosts", "/btrfs /home", "/sysroot /"};
+	CLEANUP_MACHINE struct machine machine = {0};
+
+	(void)state;
+	discover(record_binds, &machine);
+	for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+		const struct strv *uses = &machine.disks[0].partitions[i].uses;
+		CLEANUP_TEXT struct text all = {0};
+
+		for (size_t k = 0; k < uses->count; k++)
+			text_addf(&all, "%s%s", k ? " " : "", uses->items[k]);
+		assert_string_equal(all.data, expected[i]);
+	}
+}
+
 static void test_chosen(void **state)
 {
 	CLEANUP_MACHINE struct machine machine = {0};
@@ -399,6 +441,7 @@ int main(void)
 		cmocka_unit_test(test_plain_machine),
 		cmocka_unit_test(test_multipath_is_one_disk),
 		cmocka_unit_test(test_stack_and_bond),
+		cmocka_unit_test(test_bind_mounts),
 		cmocka_unit_test(test_chosen),
 		cmocka_unit_test(test_no_sysfs),
 	};
