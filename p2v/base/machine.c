@@ -136,7 +136,7 @@ static void hardware_deinit(struct machine_hardware *hardware)
 	free(hardware->tpm);
 }
 
-static void os_deinit(struct machine_os *os)
+void machine_os_deinit(struct machine_os *os)
 {
 	free(os->id);
 	free(os->version);
@@ -164,7 +164,7 @@ void machine_deinit(struct machine *machine)
 	strv_deinit(&machine->cpu.flags);
 	strv_deinit(&machine->dns);
 	hardware_deinit(&machine->hardware);
-	os_deinit(&machine->os);
+	machine_os_deinit(&machine->os);
 	*machine = (struct machine){0};
 }
 

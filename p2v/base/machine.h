@@ -133,6 +133,7 @@ struct machine {
 	struct strv dns; /* name servers */
 };
 
+void machine_os_deinit(struct machine_os *os);
 void machine_deinit(struct machine *machine);
 struct machine_disk *machine_add_disk(struct machine *machine);
 /* The disk at that index becomes the first; the others keep their order. */

@@ -81,15 +81,6 @@ struct err *inspect_guest(struct guest *guest, const struct log *log, struct ins
 	return NULL;
 }
 
-static void os_deinit(struct machine_os *os)
-{
-	free(os->id);
-	free(os->version);
-	free(os->name);
-	free(os->arch);
-	free(os->hostname);
-}
-
 static void volume_deinit(struct guest_volume *volume)
 {
 	free(volume->device);
@@ -119,7 +110,7 @@ static void interface_deinit(struct guest_interface *interface)
 
 void inspection_deinit(struct inspection *inspection)
 {
-	os_deinit(&inspection->os);
+	machine_os_deinit(&inspection->os);
 	free(inspection->boot.config);
 	free(inspection->boot.esp_mount_point);
 	for (size_t i = 0; i < inspection->volume_count; i++)

@@ -3,31 +3,16 @@
 #
 # What the comparisons share. To be sourced first.
 #
-# Gives $root, $build, $p2v, $runs ($P2V_BENCH_RUNS, 3), and $work, a folder that
-# goes with the script, in $TMPDIR (/var/tmp): a disk, not memory.
+# Gives what tests/lib/work.sh gives, and $runs ($P2V_BENCH_RUNS, 3).
 #
 # The contenders run alternately; medians are compared.
-set -euo pipefail
 
-root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
-build=$(realpath "${P2V_BUILD:-$root/build}")
-# shellcheck disable=SC2034 # for the scripts
-p2v=$build/bin/p2v
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR disable=SC1091
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/work.sh"
+
 # shellcheck disable=SC2034
 runs=${P2V_BENCH_RUNS:-3}
-work=$(mktemp -d "${TMPDIR:-/var/tmp}/p2v-bench.XXXXXX")
-cleanup_commands=()
-
-at_exit() {
-	local command
-
-	for command in "${cleanup_commands[@]}"; do
-		eval "$command" || true
-	done
-	rm -rf "$work"
-}
-trap at_exit EXIT
-trap 'exit 130' INT TERM
 
 # timed NAME COMMAND...: appends the seconds to the list of NAME.
 timed() {

@@ -6,14 +6,6 @@
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
 . "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
 
-says() {
-	local pattern=$1
-
-	shift
-	"$@" | tee "$work/says.log"
-	grep -qE -e "$pattern" "$work/says.log"
-}
-
 # write_at FILE MODEL OFFSET LENGTH: the same random bytes into a disk, by way of nbdkit, and into its model.
 write_at() {
 	head -c "$4" /dev/urandom >"$work/bytes"

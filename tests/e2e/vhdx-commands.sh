@@ -6,25 +6,6 @@
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
 . "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
 
-# says PATTERN COMMAND...: succeeds, and the output has a line that matches.
-says() {
-	local pattern=$1
-
-	shift
-	"$@" | tee "$work/says.log"
-	grep -qE -e "$pattern" "$work/says.log"
-}
-
-# json FILTER COMMAND...: succeeds, prints one JSON value, for which the jq filter is true.
-json() {
-	local filter=$1
-
-	shift
-	"$@" >"$work/json.log" 2>"$work/json.err" || true
-	cat "$work/json.log"
-	jq -es "length == 1 and (.[0] | $filter)" "$work/json.log"
-}
-
 cd "$work"
 check 'create: a VHDX' "$p2v" vhdx create --size 1T server.vhdx
 check 'create: fixed, with other blocks' "$p2v" vhdx create --fixed --size 40M --block-size 8M fixed.vhdx

@@ -6,14 +6,6 @@
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
 . "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
 
-says() {
-	local pattern=$1
-
-	shift
-	"$@" | tee "$work/says.log"
-	grep -qE -e "$pattern" "$work/says.log"
-}
-
 # ends STATUS COMMAND...
 ends() {
 	local wanted=$1 status=0

@@ -3,35 +3,20 @@
 #
 # What the end-to-end scripts share. To be sourced first.
 #
-# Gives $p2v (the program), $build, $root (the repository), $work (a folder of
-# the script's own that goes with it), and counts checks:
+# Gives what work.sh gives, and counts checks:
 #
 #	check 'the source is unchanged' same_hash before after
-#	refused 3 'is a folder' "$p2v" convert /tmp --out "$work/out"
+#	refuses 3 'is a folder' "$p2v" convert /tmp --out "$work/out"
 #	finish
-set -euo pipefail
 
-root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
-build=$(realpath "${P2V_BUILD:-$root/build}")
-# shellcheck disable=SC2034 # for the scripts
-p2v=$build/bin/p2v
-work=$(mktemp -d "${TMPDIR:-/var/tmp}/p2v-e2e.XXXXXX")
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR disable=SC1091
+. "$(dirname "${BASH_SOURCE[0]}")/work.sh"
+
 # libguestfs builds its appliance once for all, wherever a test puts TMPDIR.
 export LIBGUESTFS_CACHEDIR=${LIBGUESTFS_CACHEDIR:-/var/tmp}
 passed=0
 failed=0
-cleanup_commands=()
-
-at_exit() {
-	local command
-
-	for command in "${cleanup_commands[@]}"; do
-		eval "$command" || true
-	done
-	rm -rf "$work"
-}
-trap at_exit EXIT
-trap 'exit 130' INT TERM
 
 skip() {
 	echo "skipped: $*"
@@ -73,6 +58,25 @@ refuses() {
 	[[ $status == $wanted ]] &&
 		tail -n 2 "$work/refuses.lines" | head -n 1 | grep -qE -e "$pattern" &&
 		[ "$(wc -l <"$work/refuses.lines")" -ge 2 ]
+}
+
+# says PATTERN COMMAND...: prints a line that matches, whatever it ends with.
+says() {
+	local pattern=$1
+
+	shift
+	"$@" | tee "$work/says.log"
+	grep -qE -e "$pattern" "$work/says.log"
+}
+
+# json FILTER COMMAND...: prints one JSON value, for which the jq filter is true, whatever it ends with.
+json() {
+	local filter=$1
+
+	shift
+	"$@" >"$work/json.log" 2>"$work/json.err" || true
+	cat "$work/json.log"
+	jq -es "length == 1 and (.[0] | $filter)" "$work/json.log"
 }
 
 # same_content FILE HASH: the file's sha256 is HASH.

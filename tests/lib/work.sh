@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+#
+# What every script that runs the program shares. To be sourced.
+#
+# Gives $p2v (the program), $build, $root (the repository), and $work, a folder of
+# the script's own in $TMPDIR (/var/tmp: a disk, not memory). The folder goes with
+# the script, after the commands in $cleanup_commands.
+root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
+build=$(realpath "${P2V_BUILD:-$root/build}")
+# shellcheck disable=SC2034 # for the scripts
+p2v=$build/bin/p2v
+# shellcheck disable=SC2034
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/p2v-test.XXXXXX")
+cleanup_commands=()
+
+at_exit() {
+	local command
+
+	for command in "${cleanup_commands[@]}"; do
+		eval "$command" || true
+	done
+	rm -rf "$work"
+}
+trap at_exit EXIT
+trap 'exit 130' INT TERM
