@@ -436,3 +436,22 @@ void vhdx_metadata_table_complete(uint8_t *table)
 	header.entry_count = le16_make((uint16_t)kept);
 	memcpy(table, &header, sizeof header);
 }
+
+bool vhdx_metadata_table_mark(uint8_t *table)
+{
+	const struct vhdx_disk_metadata_entry marker = {
+		.item_id = VHDX_ITEM_INCOMPLETE,
+		.flags = le32_make(VHDX_METADATA_IS_REQUIRED),
+	};
+	struct vhdx_disk_metadata_header header;
+	uint16_t count;
+
+	memcpy(&header, table, sizeof header);
+	count = le16_get(header.entry_count);
+	if (count >= VHDX_METADATA_MAX_ENTRIES)
+		return false;
+	memcpy(table + entry_at(0, count), &marker, sizeof marker);
+	header.entry_count = le16_make(count + 1);
+	memcpy(table, &header, sizeof header);
+	return true;
+}

@@ -65,4 +65,7 @@ void vhdx_metadata_encode(const struct vhdx_metadata *metadata, uint8_t *ret_byt
 /* Takes the incomplete marker out of a table of VHDX_METADATA_TABLE_BYTES. */
 void vhdx_metadata_table_complete(uint8_t *table);
 
+/* Adds it to one that has none; false: the table is full. */
+bool vhdx_metadata_table_mark(uint8_t *table);
+
 #endif

@@ -15,7 +15,7 @@
  * A finished file changes its BAT through the log, as [MS-VHDX] 2.3 asks; a file
  * under construction carries the required metadata item "incomplete", so that
  * nobody else opens it, and changes its BAT in place.  vhdx_finish() turns the
- * one into the other.
+ * one into the other, vhdx_mark_incomplete() the other into the one.
  *
  * An image is written by one struct blk at a time; opening it twice for writing
  * destroys it, as with any disk.  On Linux a file may have holes: that costs
@@ -117,6 +117,13 @@ struct err *vhdx_set_preallocation(struct blk *vhdx, uint64_t step_bytes) ERR_MU
  * stays usable.  No other request may be under way.
  */
 struct err *vhdx_finish(struct blk *vhdx) ERR_MUST_CHECK;
+
+/*
+ * Puts the incomplete marker back, durable when it returns, before a complete file's content is changed in
+ * steps that make no sense one by one; vhdx_finish() takes it away again.  Also fine on a file that has it.
+ * No other request may be under way.
+ */
+struct err *vhdx_mark_incomplete(struct blk *vhdx) ERR_MUST_CHECK;
 
 /* What a differencing file lies over, which it owns; NULL if it is none or was only looked into. */
 struct blk *vhdx_parent(struct blk *vhdx);

@@ -204,7 +204,11 @@ static struct err *judge_unborn(struct blk *left)
 
 static struct err *judge_phase(const struct cut_life *life, uint64_t time, bool complete)
 {
-	if (time > life->finished && !complete)
+	bool is_marked = life->marking && time >= life->marking;
+
+	if (is_marked && time > life->marked && time < life->finishing_again && complete)
+		return err_failed("is complete after it was marked as incomplete");
+	if (!is_marked && time > life->finished && !complete)
 		return err_failed("is incomplete after it was finished");
 	if (time < life->finishing && complete)
 		return err_failed("is complete before it was finished");
@@ -214,7 +218,8 @@ static struct err *judge_phase(const struct cut_life *life, uint64_t time, bool 
 static struct err *judge(const struct cut_life *life, struct power_cut *cut, uint64_t time,
 			 struct cut_tally *tally)
 {
-	bool alone = life->kind->story == CUT_ALONE, merge = life->kind->story == CUT_MERGE;
+	enum cut_story story = life->kind->story;
+	bool alone = story == CUT_ALONE || story == CUT_AGAIN, merge = story == CUT_MERGE;
 	CLEANUP_LEFT struct left left = {power_cut_leave(cut, 0), alone ? NULL : power_cut_leave(cut, 1)};
 	struct seen seen;
 

@@ -79,7 +79,13 @@ static void live_on(struct cut_life *life, struct blk *vhdx, struct blk *disk)
 	life->finishing = recording_tick(life->recording);
 	finish(life, vhdx, disk);
 	life->finished = recording_tick(life->recording);
+	if (life->kind->story == CUT_AGAIN) {
+		life->marking = recording_tick(life->recording);
+		assert_no_error(vhdx_mark_incomplete(vhdx));
+		life->marked = recording_tick(life->recording);
+	}
 	use_disk(life, disk, 3);
+	life->finishing_again = recording_tick(life->recording);
 	finish(life, vhdx, disk);
 	life->end = recording_tick(life->recording);
 }

@@ -10,6 +10,7 @@ enum cut_story {
 	CUT_ALONE, /* made, used, finished, used again, finished */
 	CUT_CHILD, /* the same for a differencing file, over a parent that was used before */
 	CUT_MERGE, /* such a child, used, is merged into its parent, used on, finished */
+	CUT_AGAIN, /* made, used, finished, marked as incomplete, used again, finished */
 };
 
 struct cut_kind {
@@ -33,8 +34,9 @@ struct cut_life {
 	uint64_t seed;
 	struct recording *recording;
 	struct disk_user *disk_user;
-	/* Times: the file is there; finishing it begins; it is finished; all ends. */
-	uint64_t begin, created, finishing, finished, end;
+	/* Times: the file is there; finishing it begins; it is finished; (CUT_AGAIN: marking it begins; it is
+	 * marked; finishing it begins;) all ends. */
+	uint64_t begin, created, finishing, finished, marking, marked, finishing_again, end;
 };
 
 /* Lives it once; fault may be NULL.  The kind must live as long. */

@@ -29,6 +29,7 @@ static const struct cut_kind kinds[] = {
 	{"many pages", {.size_bytes = 40 * GIB, .block_bytes = MIB}, 16384, 512 * MIB, 300, 60, 1},
 	/* More than 128 flushes that change the BAT: the log wraps in small steps. */
 	{"wrapped log", {.size_bytes = 8 * MIB, .block_bytes = MIB}, 16384, MIB, 700, 3, 1},
+	{"marked again", {.size_bytes = 3 * MIB + 1536, .block_bytes = MIB}, MIB, MIB, 60, 6, 1, CUT_AGAIN},
 	{"child", {.size_bytes = 3 * MIB + 1536, .block_bytes = MIB}, MIB, MIB, 90, 6, 1, CUT_CHILD},
 	{"merge", {.size_bytes = 3 * MIB + 1536, .block_bytes = MIB}, MIB, MIB, 60, 6, 1, CUT_MERGE},
 	{"threads in a child", {.size_bytes = 6 * MIB, .block_bytes = MIB}, 65536, MIB, 120, 8, 3, CUT_CHILD},
