@@ -174,6 +174,12 @@ static struct err *open_copy(void *arg, const char *folder, size_t number, const
 			  "remove the job's folder, and send all of it again");
 }
 
+static struct err *begin_copy(void *arg, struct blk *blk)
+{
+	(void)arg;
+	return vhdx_mark_incomplete(blk);
+}
+
 static struct err *finish_copy(void *arg, struct blk *blk)
 {
 	(void)arg;
@@ -182,7 +188,7 @@ static struct err *finish_copy(void *arg, struct blk *blk)
 
 struct receiver_store sync_vhdx_store(const struct log *log)
 {
-	return (struct receiver_store){(void *)log, make_copy, open_copy, finish_copy};
+	return (struct receiver_store){(void *)log, make_copy, open_copy, begin_copy, finish_copy};
 }
 
 void sync_forbid_core_files(void)

@@ -34,11 +34,17 @@ struct job {
 	char *folder;
 	struct checkpoint checkpoint;
 	struct copy *copies; /* checkpoint.disk_count */
+	const struct receiver_store *store;
+	bool is_changing; /* this session has begun to change the copies */
 };
 
 struct err *job_open(const struct receiver_options *options, const struct message_job *message,
 		     struct job *ret_job) ERR_MUST_CHECK;
 void job_close(struct job *job);
+/* Before the first change: from then on neither the job is complete nor does any of its copies look so. */
+struct err *job_begin_changes(struct job *job) ERR_MUST_CHECK;
+/* Completes the copies, then the job. */
+struct err *job_complete(struct job *job) ERR_MUST_CHECK;
 /* Bytes of that many blocks: the last block of a disk may be short. */
 size_t copy_bytes(const struct copy *copy, uint64_t first_block, size_t count);
 bool copy_has_blocks(const struct copy *copy, uint64_t first_block, uint64_t count);
@@ -48,6 +54,7 @@ bool copy_has_blocks(const struct copy *copy, uint64_t first_block, uint64_t cou
 struct batch_op {
 	uint32_t disk;
 	bool is_zero;
+	bool is_change; /* set by the writer: the copy does not have it already */
 	uint64_t first_block, block_count;
 	size_t data_offset; /* of content, in the batch */
 	wire_hash hashes[WIRE_MAX_DATA_BLOCKS]; /* of content */

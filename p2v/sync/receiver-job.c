@@ -127,7 +127,7 @@ static struct err *open_job(const struct receiver_options *options, const struct
 struct err *job_open(const struct receiver_options *options, const struct message_job *message,
 		     struct job *ret_job)
 {
-	struct job job = {0};
+	struct job job = {.store = &options->store};
 	struct err *err;
 
 	job.folder = xasprintf("%s/%.*s", options->dir, (int)message->name_bytes, message->name);
@@ -150,4 +150,28 @@ void job_close(struct job *job)
 	free(job->folder);
 	checkpoint_deinit(&job->checkpoint);
 	memset(job, 0, sizeof *job);
+}
+
+/* An interrupted commit may have left copies that look complete in a job that is not: so none is left out. */
+struct err *job_begin_changes(struct job *job)
+{
+	if (job->is_changing)
+		return NULL;
+	if (job->checkpoint.complete) {
+		job->checkpoint.complete = false;
+		TRY(checkpoint_save(&job->checkpoint, job->folder));
+	}
+	for (size_t i = 0; i < job->checkpoint.disk_count; i++)
+		TRY(job->store->begin(job->store->arg, job->copies[i].blk));
+	job->is_changing = true;
+	return NULL;
+}
+
+struct err *job_complete(struct job *job)
+{
+	for (size_t i = 0; i < job->checkpoint.disk_count; i++)
+		TRY(job->store->finish(job->store->arg, job->copies[i].blk));
+	job->checkpoint.complete = true;
+	job->checkpoint.completed = time(NULL);
+	return checkpoint_save(&job->checkpoint, job->folder);
 }

@@ -109,6 +109,7 @@ static struct err *verify(struct session *session)
 	}
 	if (!verification.wrong_blocks)
 		return NULL;
+	TRY(job_begin_changes(&session->job));
 	return err_advise(
 		err_failed("%" PRIu64 " blocks of the copies are not what was written",
 			   verification.wrong_blocks),
@@ -147,7 +148,6 @@ static struct err *compare_roots(struct session *session, const struct message_c
 
 static struct err *commit(struct session *session, const struct message_commit *message)
 {
-	const struct receiver_store *store = &session->receiver->options.store;
 	struct job *job = &session->job;
 	struct message committed = {.type = WIRE_COMMITTED};
 
@@ -155,11 +155,7 @@ static struct err *commit(struct session *session, const struct message_commit *
 	TRY(compare_roots(session, message));
 	if (message->flags & WIRE_COMMIT_VERIFY)
 		TRY(verify(session));
-	for (size_t i = 0; i < job->checkpoint.disk_count; i++)
-		TRY(store->finish(store->arg, job->copies[i].blk));
-	job->checkpoint.complete = true;
-	job->checkpoint.completed = time(NULL);
-	TRY(checkpoint_save(&job->checkpoint, job->folder));
+	TRY(job_complete(job));
 	log_info(session->receiver->options.log, "%s: job %s: complete", session->peer, session->name);
 	committed.committed = job->checkpoint.root;
 	return channel_send(session->control, &committed);

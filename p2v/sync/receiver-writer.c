@@ -5,12 +5,14 @@
  *
  *	1. the manifests get the hashes of the last round's blocks, and doubt this round's
  *	2. the manifests are synced: the last round is durable, and so is the doubt
- *	3. this round's content is written to the copies
- *	4. the copies are flushed
+ *	3. before the first change of all, the job and its copies are marked as incomplete
+ *	4. this round's content is written to the copies
+ *	5. the copies are flushed
  *
  * So each round costs two syncs whatever its size, and the manifests never say
- * what is not so.  Batches keep their order in 1 and in 3: where two have the same
- * block, the hash is that of the content that came last.
+ * what is not so.  Batches keep their order in 1 and in 4: where two have the same
+ * block, the hash is that of the content that came last.  What changes nothing is
+ * left out of all of it.
  *
  * An error is final: what was being written stays in doubt.
  */
@@ -30,11 +32,14 @@ struct writer {
 	struct err *err; /* under the lock */
 };
 
+/* What is done with a range of blocks of a copy. */
+typedef struct err *(*range_fn)(struct batch_op *op, struct copy *copy, uint64_t first_block, uint64_t count);
+
 /* Calls fn for each run of blocks of the range that the manifest does not know to be zeros. */
 struct runs {
-	const struct batch_op *op;
-	struct err *(*fn)(void *arg, uint64_t first_block, uint64_t count);
-	void *arg;
+	struct batch_op *op;
+	struct copy *copy;
+	range_fn fn;
 };
 
 static struct err *find_runs(void *arg, uint64_t first_block, size_t count, const wire_hash *hashes)
@@ -51,51 +56,64 @@ static struct err *find_runs(void *arg, uint64_t first_block, size_t count, cons
 		if (inside)
 			continue;
 		if (i > start)
-			TRY(runs->fn(runs->arg, first_block + start, i - start));
+			TRY(runs->fn(runs->op, runs->copy, first_block + start, i - start));
 		start = i + 1;
 	}
 	return NULL;
 }
 
-static struct err *for_runs(const struct batch_op *op, struct copy *copy,
-			    struct err *(*fn)(void *arg, uint64_t first_block, uint64_t count))
+static struct err *for_runs(struct batch_op *op, struct copy *copy, range_fn fn)
 {
-	struct runs runs = {op, fn, copy};
+	struct runs runs = {op, copy, fn};
 
 	return manifest_walk(copy->manifest, op->first_block, op->block_count, find_runs, &runs);
 }
 
-static struct err *doubt_run(void *arg, uint64_t first_block, uint64_t count)
+static struct err *doubt_range(struct batch_op *op, struct copy *copy, uint64_t first_block, uint64_t count)
 {
-	return manifest_fill(((struct copy *)arg)->manifest, first_block, count, hash_in_doubt);
+	op->is_change = true;
+	return manifest_fill(copy->manifest, first_block, count, hash_in_doubt);
 }
 
-static struct err *zero_hash_run(void *arg, uint64_t first_block, uint64_t count)
+static struct err *zero_hash_range(struct batch_op *op, struct copy *copy, uint64_t first_block,
+				   uint64_t count)
 {
-	return manifest_fill(((struct copy *)arg)->manifest, first_block, count, hash_zero);
+	(void)op;
+	return manifest_fill(copy->manifest, first_block, count, hash_zero);
 }
 
-static struct err *zero_run(void *arg, uint64_t first_block, uint64_t count)
+static struct err *zero_range(struct batch_op *op, struct copy *copy, uint64_t first_block, uint64_t count)
 {
-	struct copy *copy = arg;
 	uint64_t start = first_block * copy->block_bytes, end = start + count * copy->block_bytes;
 
+	(void)op;
 	if (end > copy->blk->size_bytes)
 		end = copy->blk->size_bytes;
 	return blk_zero(copy->blk, end - start, start, BLK_MAY_TRIM);
 }
 
+/* What the manifest knows to be there already is no change.  An earlier operation of the round on the same
+ * blocks has left them in doubt. */
 static struct err *doubt(const struct batch *batch, struct batch_op *op, struct copy *copy)
 {
+	wire_hash known[WIRE_MAX_DATA_BLOCKS];
+
 	(void)batch;
-	return op->is_zero ? for_runs(op, copy, doubt_run)
-			   : manifest_fill(copy->manifest, op->first_block, op->block_count, hash_in_doubt);
+	op->is_change = false;
+	if (op->is_zero)
+		return for_runs(op, copy, doubt_range);
+	TRY(manifest_read(copy->manifest, op->first_block, op->block_count, known));
+	if (!memcmp(known, op->hashes, op->block_count * sizeof *known))
+		return NULL;
+	return doubt_range(op, copy, op->first_block, op->block_count);
 }
 
 static struct err *record(const struct batch *batch, struct batch_op *op, struct copy *copy)
 {
 	(void)batch;
-	return op->is_zero ? for_runs(op, copy, zero_hash_run)
+	if (!op->is_change)
+		return NULL;
+	return op->is_zero ? for_runs(op, copy, zero_hash_range)
 			   : manifest_write(copy->manifest, op->first_block, op->block_count, op->hashes);
 }
 
@@ -103,8 +121,10 @@ static struct err *write_content(const struct batch *batch, struct batch_op *op,
 {
 	const uint8_t *data = batch->data + op->data_offset;
 
+	if (!op->is_change)
+		return NULL;
 	if (op->is_zero)
-		return for_runs(op, copy, zero_run);
+		return for_runs(op, copy, zero_range);
 	for (size_t i = 0, run; i < op->block_count; i += run) {
 		bool zeros = hash_equal(op->hashes[i], hash_zero);
 		uint64_t first = op->first_block + i;
@@ -113,7 +133,7 @@ static struct err *write_content(const struct batch *batch, struct batch_op *op,
 			if (hash_equal(op->hashes[i + run], hash_zero) != zeros)
 				break;
 		if (zeros)
-			TRY(zero_run(copy, first, run));
+			TRY(zero_range(op, copy, first, run));
 		else
 			TRY(blk_pwrite(copy->blk, data + i * copy->block_bytes, copy_bytes(copy, first, run),
 				       first * copy->block_bytes, 0));
@@ -135,8 +155,16 @@ static bool is_touched(size_t disk, const struct batch *batches)
 {
 	for (; batches; batches = batches->next)
 		for (size_t i = 0; i < batches->op_count; i++)
-			if (batches->ops[i].disk == disk)
+			if (batches->ops[i].is_change && batches->ops[i].disk == disk)
 				return true;
+	return false;
+}
+
+static bool is_any_touched(const struct job *job, const struct batch *batches)
+{
+	for (size_t i = 0; i < job->checkpoint.disk_count; i++)
+		if (is_touched(i, batches))
+			return true;
 	return false;
 }
 
@@ -154,15 +182,6 @@ static struct err *flush_copies(struct job *job, const struct batch *fresh)
 		if (is_touched(i, fresh))
 			TRY(blk_flush(job->copies[i].blk));
 	return NULL;
-}
-
-/* From its first change on a complete job is not. */
-static struct err *mark_incomplete(struct job *job)
-{
-	if (!job->checkpoint.complete)
-		return NULL;
-	job->checkpoint.complete = false;
-	return checkpoint_save(&job->checkpoint, job->folder);
 }
 
 /* With the lock held.  The batches are their lanes' from then on: they may be gone when it is released. */
@@ -202,12 +221,12 @@ static struct err *write_round(struct writer *writer, struct batch **done, struc
 {
 	struct job *job = writer->job;
 
-	if (fresh)
-		TRY(mark_incomplete(job));
 	TRY(for_ops(job, *done, record));
 	TRY(for_ops(job, fresh, doubt));
 	TRY(sync_manifests(job, *done, fresh));
 	tell_durable(writer, take_ptr(*done));
+	if (is_any_touched(job, fresh))
+		TRY(job_begin_changes(job));
 	TRY(for_ops(job, fresh, write_content));
 	return flush_copies(job, fresh);
 }

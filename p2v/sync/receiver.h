@@ -27,6 +27,9 @@ struct receiver_store {
 	/* Opens it for writing, complete or not. */
 	struct err *(*open)(void *arg, const char *folder, size_t number, const struct checkpoint_disk *disk,
 			    struct blk **ret_blk);
+	/* Called in each session before the first change of any copy of the job: from then on, and durably
+	 * so, this one must not be taken for a complete one.  It may be such already. */
+	struct err *(*begin)(void *arg, struct blk *blk);
 	/* Called when all of a job is there, durable and compared: completes the copy. */
 	struct err *(*finish)(void *arg, struct blk *blk);
 };

@@ -134,6 +134,10 @@
  * lane can run out of credit: whenever half of the window has come it makes
  * that half durable while it takes in the other.  SYNC asks for all at once.
  *
+ * DATA and ZERO of what the copy has already change nothing: a complete job stays
+ * complete.  With the first one that does change something the job is incomplete, and
+ * its copies say so themselves, until the next commit.
+ *
  * No two lanes may have the same block in what is not acknowledged.  If they
  * do, the receiver's copy of it is one or the other, and its hash says which.
  *

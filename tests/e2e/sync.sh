@@ -112,6 +112,28 @@ check 'a typing error is told' refuses 2 'typing error' "$p2v" send 192.0.2.2 --
 check 'garbage is refused' bash -c "head -c 100000 /dev/urandom | ip netns exec $here timeout 5 bash -c 'cat >/dev/tcp/192.0.2.2/$port' || true"
 check 'with a line in the log' grep -q 'does not speak TLS' "$work/receiver.err"
 
+# say_incomplete true|false: what the VHDX itself says, of both disks.
+say_incomplete() {
+	[ "$(for i in 0 1; do "$p2v" vhdx info --json "$work/jobs/web/disk$i.vhdx" | jq .incomplete; done | uniq)" = "$1" ]
+}
+
+# A complete job that is sent again: its VHDX files are not for others until the commit.
+look_while_sending() {
+	local sender
+	change "$work/a.img" 30
+	say_incomplete false || return 1
+	send_in_background --limit 6M &
+	sender=$!
+	for _ in $(seq 100); do
+		say_incomplete true && break
+		sleep 0.1
+	done
+	kill -KILL "$sender"
+	wait "$sender" || true
+	say_incomplete true && is_not is_complete && send && say_incomplete false && equal
+}
+check 'what is under way says so itself' look_while_sending
+
 # One side is killed at a random moment; the other goes on.  The last run must be whole.
 survive_kill() {
 	local sender

@@ -42,6 +42,15 @@ static struct err *store_open(void *arg, const char *folder, size_t number,
 	return open_copy(arg, folder, number, BLK_FILE_WRITE, 0, ret_blk);
 }
 
+static struct err *store_begin(void *arg, struct blk *blk)
+{
+	struct sync_world *world = arg;
+
+	(void)blk;
+	world->begun++;
+	return NULL;
+}
+
 static struct err *store_finish(void *arg, struct blk *blk)
 {
 	struct sync_world *world = arg;
@@ -67,7 +76,8 @@ void sync_world_init(struct sync_world *world)
 	world->log = (struct log){write_log, world, LOG_LEVEL_INFO};
 	world->receiver_options.dir = scratch_path(world->scratch);
 	world->receiver_options.key = world->key;
-	world->receiver_options.store = (struct receiver_store){world, store_make, store_open, store_finish};
+	world->receiver_options.store =
+		(struct receiver_store){world, store_make, store_open, store_begin, store_finish};
 	world->receiver_options.log = &world->log;
 	world->receiver_options.reserve_bytes = 1;
 	assert_null(receiver_create(&world->receiver_options, &world->receiver));

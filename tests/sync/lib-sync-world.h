@@ -22,6 +22,7 @@ struct sync_world {
 	struct receiver *receiver;
 	struct log log;
 	atomic_uint warnings; /* that the receiver has logged */
+	atomic_uint begun; /* copies that it has begun to change */
 	atomic_uint finished; /* copies that the receiver has completed */
 	enum line_fault fault;
 	atomic_llong fault_after_bytes; /* of all connections together */

@@ -67,14 +67,11 @@ static struct message job_message(void)
 	return message;
 }
 
-static void liar_init(struct liar *liar)
+static void open_connections(struct liar *liar)
 {
 	const struct message job = job_message();
 	struct message_hello hello = {WIRE_VERSION, WIRE_VERSION, WIRE_CONTROL, {0}};
 
-	sync_world_init(&liar->world);
-	liar->message = xmalloc(sizeof *liar->message);
-	sync_fill_random(liar->content, sizeof liar->content, 1);
 	liar->control = say_hello(liar, hello);
 	expect(liar, liar->control, WIRE_WELCOME);
 	memcpy(hello.token, liar->message->welcome.token, sizeof hello.token);
@@ -86,6 +83,14 @@ static void liar_init(struct liar *liar)
 	hello.purpose = WIRE_LANE;
 	liar->lane = say_hello(liar, hello);
 	expect(liar, liar->lane, WIRE_WELCOME);
+}
+
+static void liar_init(struct liar *liar)
+{
+	sync_world_init(&liar->world);
+	liar->message = xmalloc(sizeof *liar->message);
+	sync_fill_random(liar->content, sizeof liar->content, 1);
+	open_connections(liar);
 }
 
 static void liar_deinit(struct liar *liar)
@@ -301,6 +306,91 @@ static void test_job_lies(void **state)
 	}
 }
 
+static bool job_is_complete(struct liar *liar)
+{
+	CLEANUP_FREE char *folder = xasprintf("%s/job", scratch_path(liar->world.scratch));
+	CLEANUP_CHECKPOINT struct checkpoint job = {0};
+
+	assert_null(checkpoint_load(folder, &job));
+	return job.complete;
+}
+
+/* One block of content, and all the rest zeros, in this order or the other; acknowledged. */
+static void send_content(struct liar *liar, bool zeros_first, uint8_t change)
+{
+	struct message data = {.type = WIRE_DATA,
+			       .data = {.block_count = 1,
+					.first_block = 2,
+					.hashes = &liar->hash,
+					.payload = liar->content,
+					.payload_bytes = BLOCK}};
+	const struct message zeros = {.type = WIRE_ZERO, .zero = {0, 3, BLOCKS - 3}},
+			     sync = {.type = WIRE_SYNC};
+
+	liar->content[5] ^= change;
+	hash_blocks(liar->hash_key, liar->content, BLOCK, BLOCK, &liar->hash);
+	assert_null(channel_send(liar->lane, zeros_first ? &zeros : &data));
+	assert_null(channel_send(liar->lane, zeros_first ? &data : &zeros));
+	assert_null(channel_send(liar->lane, &sync));
+	do {
+		expect(liar, liar->lane, WIRE_DURABLE);
+	} while (liar->message->durable % 2);
+}
+
+static void commit_content(struct liar *liar)
+{
+	wire_hash hashes[WIRE_PAGE_BLOCKS] = {{0}}, page;
+	struct root root = {{0}};
+	const struct message commit = {.type = WIRE_COMMIT, .commit = {0, &root, 1}};
+
+	memcpy(hashes[2], liar->hash, sizeof liar->hash);
+	hash_page(liar->hash_key, hashes, WIRE_PAGE_BLOCKS, page);
+	root_add_page(&root, liar->hash_key, 0, 0, page);
+	assert_null(channel_send(liar->control, &commit));
+	do {
+		struct err *err = channel_receive(liar->control,
+						  CHANNEL_TYPE(WIRE_ALIVE) | CHANNEL_TYPE(WIRE_COMMITTED),
+						  liar->message, NULL);
+
+		if (err)
+			fail_msg("%s", err_message(err));
+	} while (liar->message->type == WIRE_ALIVE);
+	assert_true(job_is_complete(liar));
+}
+
+static void come_again(struct liar *liar)
+{
+	channel_destroy(liar->lane);
+	channel_destroy(liar->control);
+	sync_world_settle(&liar->world);
+	open_connections(liar);
+}
+
+/* What is there already may be sent again: a complete job stays one.  What changes it ends that. */
+static void test_no_change(void **state)
+{
+	CLEANUP_LIAR struct liar liar = {0};
+
+	(void)state;
+	liar_init(&liar);
+	send_content(&liar, false, 0);
+	assert_false(job_is_complete(&liar));
+	commit_content(&liar);
+	assert_int_equal(liar.world.begun, 1);
+	for (unsigned i = 0; i < 4; i++) {
+		come_again(&liar);
+		send_content(&liar, i % 2, 0);
+		assert_true(job_is_complete(&liar));
+		assert_int_equal(liar.world.begun, 1);
+	}
+	send_content(&liar, false, 1);
+	assert_false(job_is_complete(&liar));
+	assert_int_equal(liar.world.begun, 2);
+	/* There and back: what was last counts. */
+	send_content(&liar, false, 1);
+	commit_content(&liar);
+}
+
 /* A lane that sends well-formed messages with bytes replaced, of all types, behind the handshake. */
 static void test_fuzzed_streams(void **state)
 {
@@ -368,9 +458,10 @@ static void test_fuzzed_streams(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lane_lies),    cmocka_unit_test(test_content_lies),
-		cmocka_unit_test(test_control_lies), cmocka_unit_test(test_hello_lies),
-		cmocka_unit_test(test_job_lies),     cmocka_unit_test(test_fuzzed_streams),
+		cmocka_unit_test(test_lane_lies),      cmocka_unit_test(test_content_lies),
+		cmocka_unit_test(test_control_lies),   cmocka_unit_test(test_hello_lies),
+		cmocka_unit_test(test_job_lies),       cmocka_unit_test(test_no_change),
+		cmocka_unit_test(test_fuzzed_streams),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

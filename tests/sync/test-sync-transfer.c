@@ -72,6 +72,8 @@ static void test_first_and_second_run(void **state)
 	sync_world_restart(&world);
 	assert_fine(sync_world_send(&world, disks, 2, (struct sender_options){0}, &second));
 	assert_int_equal(second.content_bytes, 0);
+	/* The second run changes nothing, and begins nothing. */
+	assert_int_equal(world.begun, 2);
 	assert_memory_equal(&first.root, &second.root, sizeof first.root);
 	assert_true(second.wire_bytes < 4 * KIB);
 
@@ -83,6 +85,7 @@ static void test_first_and_second_run(void **state)
 	assert_true(sync_world_is_equal(&world, 0, a));
 	assert_true(sync_world_is_equal(&world, 1, b));
 	assert_true(third.content_bytes <= 3 * BLOCK);
+	assert_int_equal(world.begun, 4);
 	assert_memory_not_equal(&first.root, &third.root, sizeof first.root);
 	sync_world_settle(&world);
 	assert_int_equal(world.warnings, 0);
