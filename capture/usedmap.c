@@ -210,6 +210,7 @@ struct err *usedmap_nested(struct usedmap_walk *walk, struct blk *parent, const 
 			   size_t count, const char *label, struct extents *ret_used)
 {
 	CLEANUP_EXTENTS struct extents used = {0};
+	CLEANUP_EXTENTS struct extents in_parent = {0};
 	CLEANUP_BLK struct blk *view = NULL;
 	uint64_t outer = walk->disk_start;
 
@@ -217,7 +218,8 @@ struct err *usedmap_nested(struct usedmap_walk *walk, struct blk *parent, const 
 	walk->disk_start = outer != NOT_IN_ONE_PIECE && count == 1 ? outer + runs[0].start : NOT_IN_ONE_PIECE;
 	map_device(walk, view, label, &used);
 	walk->disk_start = outer;
-	view_translate(runs, count, &used, ret_used);
+	view_translate(runs, count, &used, &in_parent);
+	extents_unite(ret_used, &in_parent);
 	return NULL;
 }
 

@@ -87,6 +87,22 @@ void extents_remove(struct extents *set, uint64_t start, uint64_t end)
 	splice(set, first, last, rest, count);
 }
 
+void extents_unite(struct extents *set, const struct extents *more)
+{
+	struct extents both = {0};
+	size_t i = 0, k = 0;
+
+	while (i < set->count || k < more->count) {
+		bool is_first =
+			k == more->count || (i < set->count && set->ranges[i].start <= more->ranges[k].start);
+		const struct extent *next = is_first ? &set->ranges[i++] : &more->ranges[k++];
+
+		extents_add(&both, next->start, next->end);
+	}
+	extents_deinit(set);
+	*set = both;
+}
+
 bool extents_contain(const struct extents *set, uint64_t start, uint64_t end)
 {
 	size_t i;

@@ -29,6 +29,7 @@ void extents_deinit(struct extents *set);
 /* Adds or removes [start, end); an empty range changes nothing. */
 void extents_add(struct extents *set, uint64_t start, uint64_t end);
 void extents_remove(struct extents *set, uint64_t start, uint64_t end);
+void extents_unite(struct extents *set, const struct extents *more); /* linear, however the two interleave */
 
 /* True if all of [start, end) is in the set (an empty range always is). */
 bool extents_contain(const struct extents *set, uint64_t start, uint64_t end);

@@ -61,17 +61,21 @@ static void change_at_random(struct pair *pair)
 
 static void check_combinations(const struct pair *a, const struct pair *b)
 {
-	CLEANUP_EXTENTS struct extents both = {0}, only_a = {0};
-	bool in_both[MODEL_BYTES], in_a[MODEL_BYTES];
+	CLEANUP_EXTENTS struct extents both = {0}, only_a = {0}, either = {0};
+	bool in_both[MODEL_BYTES], in_a[MODEL_BYTES], in_either[MODEL_BYTES];
 
 	for (unsigned i = 0; i < MODEL_BYTES; i++) {
 		in_both[i] = a->model[i] && b->model[i];
 		in_a[i] = a->model[i] && !b->model[i];
+		in_either[i] = a->model[i] || b->model[i];
 	}
 	extents_intersect(&a->set, &b->set, &both);
 	extents_subtract(&a->set, &b->set, &only_a);
 	check_equal(&both, in_both);
 	check_equal(&only_a, in_a);
+	extents_unite(&either, &a->set);
+	extents_unite(&either, &b->set);
+	check_equal(&either, in_either);
 }
 
 static void check_alignment(const struct pair *pair)
