@@ -90,6 +90,14 @@ void progress_add(struct progress *progress, uint64_t bytes)
 		draw(progress, now_ns);
 }
 
+void progress_set_total(struct progress *progress, uint64_t total_bytes)
+{
+	if (!progress)
+		return;
+	LOCKED(&progress->lock);
+	progress->total_bytes = total_bytes;
+}
+
 void progress_destroy(struct progress *progress)
 {
 	if (!progress)

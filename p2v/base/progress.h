@@ -25,6 +25,9 @@ struct progress;
 struct progress *progress_create(FILE *stream, enum progress_style style, const char *what,
 				 uint64_t total_bytes);
 
+/* For who knows only later how much there is.  Takes a NULL progress. */
+void progress_set_total(struct progress *progress, uint64_t total_bytes);
+
 /* Thread-safe; draws at most a few times a second.  Takes a NULL progress. */
 void progress_add(struct progress *progress, uint64_t bytes);
 

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -155,7 +156,6 @@ static struct err *check_use(const char *path)
 struct disks {
 	struct sender_disk *disks;
 	size_t count;
-	uint64_t data_bytes;
 };
 
 static void disks_deinit(struct disks *disks)
@@ -170,7 +170,6 @@ static struct err *open_disks(const struct send_options *options, const struct l
 	disks->disks = xcalloc(options->disks.count, sizeof *disks->disks);
 	for (size_t i = 0; i < options->disks.count; i++) {
 		const char *path = options->disks.items[i], *slash = strrchr(path, '/');
-		CLEANUP_EXTENTS struct extents data = {0};
 		struct sender_disk *disk = &disks->disks[i];
 
 		if (!options->in_use)
@@ -182,8 +181,6 @@ static struct err *open_disks(const struct send_options *options, const struct l
 			if (!strcmp(disks->disks[k].id, disk->id))
 				return err_advise(err_usage("two disks are called %s", disk->id),
 						  "give one of them another name, by a link for example");
-		TRY(blk_data_extents(disk->blk, disk->blk->size_bytes, 0, &data));
-		disks->data_bytes += extents_total_bytes(&data);
 	}
 	return NULL;
 }
@@ -203,12 +200,11 @@ static void pause_before(unsigned tries)
 
 /* One try, with a progress of its own. */
 static struct err *try_once(const struct send_options *options, struct sender_options *sender,
-			    uint64_t data_bytes, struct sender_result *result)
+			    struct sender_result *result)
 {
 	struct err *err;
 
-	sender->progress =
-		progress_create(stderr, options->json ? PROGRESS_JSON : PROGRESS_AUTO, "send", data_bytes);
+	sender->progress = progress_create(stderr, options->json ? PROGRESS_JSON : PROGRESS_AUTO, "send", 0);
 	err = sender_run(sender, result);
 	progress_destroy(sender->progress);
 	return err;
@@ -216,13 +212,13 @@ static struct err *try_once(const struct send_options *options, struct sender_op
 
 /* ret_result sums up all tries, but for what cannot be read, which is the last one's. */
 static struct err *send_until_done(const struct send_options *options, struct sender_options *sender,
-				   const struct disks *disks, struct sender_result *ret_result)
+				   struct sender_result *ret_result)
 {
 	uint64_t read_bytes = 0, content_bytes = 0, wire_bytes = 0;
 
 	for (unsigned idle_tries = 0;; idle_tries++) {
 		CLEANUP_SENDER_RESULT struct sender_result result = {0};
-		struct err *err = try_once(options, sender, disks->data_bytes, &result);
+		struct err *err = try_once(options, sender, &result);
 
 		read_bytes += result.read_bytes;
 		content_bytes += result.content_bytes;
@@ -311,10 +307,12 @@ static struct err *send_disks(struct send_options *options)
 	};
 	struct err *err;
 
+	if (getrandom(sender.run, sizeof sender.run, 0) != sizeof sender.run)
+		return err_from_errno(errno, "random numbers for a run");
 	TRY(open_disks(options, &log, &disks));
 	sender.disks = disks.disks;
 	sender.disk_count = disks.count;
-	err = send_until_done(options, &sender, &disks, &result);
+	err = send_until_done(options, &sender, &result);
 	report_unreadable(&disks, &result, stderr);
 	return err ? err : report(options, &disks, &result);
 }

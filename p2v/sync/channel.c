@@ -17,6 +17,7 @@ struct channel {
 	size_t in_capacity;
 	uint8_t *out;
 	_Atomic uint64_t sent_bytes, received_bytes;
+	bool has_refused;
 };
 
 struct err *channel_create(struct tls *tls, const char *other_end, struct channel **ret_channel)
@@ -86,24 +87,33 @@ static struct err *make_room(struct channel *channel, size_t bytes)
 	return NULL;
 }
 
-static struct err *be_refused(const struct channel *channel, const struct message_refused *refused)
+/* Whether the same may work if it is tried again. */
+static bool may_pass(enum wire_reason reason)
 {
-	const char *format = "%s says: %.*s";
-	int bytes = (int)refused->text_bytes;
-
-	switch (refused->reason) {
+	switch (reason) {
 	case WIRE_BROKEN:
 	case WIRE_FAILED:
 	case WIRE_NO_SESSION:
 	case WIRE_DIFFERENT:
-		return err_advise(err_failed(format, channel->other_end, bytes, refused->text),
-				  "run the same command again: it goes on where it was");
+		return true;
 	case WIRE_VERSION_UNKNOWN:
 	case WIRE_NOT_ALLOWED:
 	case WIRE_TAKEN_OVER:
 		break;
 	}
-	return err_refused(format, channel->other_end, bytes, refused->text);
+	return false;
+}
+
+static struct err *be_refused(const struct channel *channel, const struct message_refused *refused)
+{
+	struct err *err =
+		err_refused("%s says: %.*s", channel->other_end, (int)refused->text_bytes, refused->text);
+
+	if (refused->advice_bytes)
+		err = err_advise(err, "%.*s", (int)refused->advice_bytes, refused->advice);
+	if (!may_pass(refused->reason))
+		return err_advise(err, "see the log of %s", channel->other_end);
+	return err_as(err_advise(err, "run the same command again: it goes on where it was"), ERR_FAILED);
 }
 
 struct err *channel_receive(struct channel *channel, unsigned allowed, struct message *ret_message,
@@ -140,21 +150,36 @@ bool channel_has_input(struct channel *channel)
 	return tls_has_input(channel->tls);
 }
 
-void channel_refuse(struct channel *channel, enum wire_reason reason, const char *text)
+/* What may be in a REFUSED. */
+static char *make_text(const char *from)
 {
-	CLEANUP_FREE char *clean = xstrdup(text);
-	struct message message = {
-		.type = WIRE_REFUSED,
-		.refused = {.reason = reason, .text = clean, .text_bytes = strlen(clean)},
-	};
+	char *text = xstrdup(from ?: "");
 
-	if (message.refused.text_bytes > WIRE_MAX_TEXT_BYTES)
-		message.refused.text_bytes = WIRE_MAX_TEXT_BYTES;
-	for (char *c = clean; *c; c++)
+	if (strlen(text) > WIRE_MAX_TEXT_BYTES)
+		text[WIRE_MAX_TEXT_BYTES] = '\0';
+	for (char *c = text; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
 			*c = ' ';
+	return text;
+}
+
+void channel_refuse(struct channel *channel, enum wire_reason reason, const struct err *err)
+{
+	CLEANUP_FREE char *text = make_text(err_message(err)), *advice = make_text(err_advice(err));
+	const struct message message = {
+		.type = WIRE_REFUSED,
+		.refused = {reason, text, strlen(text), advice, strlen(advice)},
+	};
+
+	if (channel->has_refused)
+		return;
+	channel->has_refused = true;
 	err_free(channel_send(channel, &message));
 	err_free(channel_close(channel));
+}
+
+void channel_linger(struct channel *channel)
+{
 	tls_linger(channel->tls, LINGER_NS);
 }
 
@@ -166,6 +191,11 @@ struct err *channel_close(struct channel *channel)
 void channel_interrupt(struct channel *channel)
 {
 	tls_interrupt(channel->tls);
+}
+
+void channel_end_receiving(struct channel *channel)
+{
+	tls_end_reads(channel->tls);
 }
 
 uint64_t channel_sent_bytes(const struct channel *channel)

@@ -39,12 +39,17 @@ struct err *channel_receive(struct channel *channel, unsigned allowed, struct me
 /* Whether channel_receive() has something to begin with. */
 bool channel_has_input(struct channel *channel);
 
-/* Tells the other end why this one ends, and that it does; what fails in that is of no interest any more. */
-void channel_refuse(struct channel *channel, enum wire_reason reason, const char *text);
+/* Tells the other end why this one ends, and that it does; what fails in that is of no interest any more.
+ * Only the first time counts. */
+void channel_refuse(struct channel *channel, enum wire_reason reason, const struct err *err);
+/* Gives the other end a moment to read that: closing at once may destroy it on its way. */
+void channel_linger(struct channel *channel);
 struct err *channel_close(struct channel *channel) ERR_MUST_CHECK;
 
 /* Ends what other threads do with it. */
 void channel_interrupt(struct channel *channel);
+/* Ends receiving alone, within a second. */
+void channel_end_receiving(struct channel *channel);
 
 /* Bytes of messages so far, headers included, TLS's own not. */
 uint64_t channel_sent_bytes(const struct channel *channel);

@@ -64,12 +64,53 @@ struct err *checkpoint_compare(const struct checkpoint *checkpoint, const struct
 	return NULL;
 }
 
+struct err *checkpoint_superseded(void)
+{
+	return err_advise(err_refused("another sender has taken this job over"),
+			  "let one send at a time; another job needs another name (--name)");
+}
+
+struct err *checkpoint_check_run(const struct checkpoint *checkpoint, const uint8_t run[WIRE_RUN_BYTES])
+{
+	for (size_t i = 1; i < checkpoint->run_count; i++)
+		if (!memcmp(checkpoint->runs[i], run, WIRE_RUN_BYTES))
+			return checkpoint_superseded();
+	return NULL;
+}
+
+void checkpoint_take_run(struct checkpoint *checkpoint, const uint8_t run[WIRE_RUN_BYTES])
+{
+	if (checkpoint->run_count && !memcmp(checkpoint->runs[0], run, WIRE_RUN_BYTES))
+		return;
+	if (checkpoint->run_count < CHECKPOINT_RUNS)
+		checkpoint->run_count++;
+	memmove(checkpoint->runs + 1, checkpoint->runs, (checkpoint->run_count - 1) * WIRE_RUN_BYTES);
+	memcpy(checkpoint->runs[0], run, WIRE_RUN_BYTES);
+}
+
+static void format_hex(const uint8_t *bytes, size_t count, char *ret_text)
+{
+	for (size_t i = 0; i < count; i++)
+		snprintf(ret_text + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static struct err *parse_hex(const char *what, const char *text, uint8_t *ret_bytes, size_t count)
+{
+	if (!text || strlen(text) != 2 * count || strspn(text, "0123456789abcdef") != 2 * count)
+		return err_refused("%s: is not %zu bytes", what, count);
+	for (size_t i = 0; i < count; i++) {
+		char digits[3] = {text[2 * i], text[2 * i + 1], '\0'};
+
+		ret_bytes[i] = strtoul(digits, NULL, 16);
+	}
+	return NULL;
+}
+
 static void set_hex(json_t *object, const char *key, const uint8_t *bytes, size_t count)
 {
 	char text[2 * WIRE_ROOT_BYTES + 1];
 
-	for (size_t i = 0; i < count; i++)
-		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+	format_hex(bytes, count, text);
 	json_set_string(object, key, text);
 	explicit_bzero(text, sizeof text);
 }
@@ -79,12 +120,31 @@ static struct err *get_hex(const json_t *object, const char *key, uint8_t *ret_b
 	const char *text;
 
 	TRY(json_get_string(object, key, &text));
-	if (strlen(text) != 2 * count || strspn(text, "0123456789abcdef") != 2 * count)
-		return err_refused("%s: is not %zu bytes", key, count);
-	for (size_t i = 0; i < count; i++) {
-		char digits[3] = {text[2 * i], text[2 * i + 1], '\0'};
+	return parse_hex(key, text, ret_bytes, count);
+}
 
-		ret_bytes[i] = strtoul(digits, NULL, 16);
+static void save_runs(const struct checkpoint *checkpoint, json_t *object)
+{
+	json_t *runs = json_array();
+	char text[2 * WIRE_RUN_BYTES + 1];
+
+	for (size_t i = 0; i < checkpoint->run_count; i++) {
+		format_hex(checkpoint->runs[i], WIRE_RUN_BYTES, text);
+		json_array_append_new(runs, json_string(text));
+	}
+	json_object_set_new(object, "runs", runs);
+}
+
+static struct err *load_runs(const json_t *object, struct checkpoint *checkpoint)
+{
+	const json_t *runs = json_object_get(object, "runs"), *entry;
+	size_t i;
+
+	json_array_foreach (runs, i, entry) {
+		if (i == CHECKPOINT_RUNS)
+			return err_refused("runs: are too many");
+		TRY(parse_hex("runs", json_string_value(entry), checkpoint->runs[i], WIRE_RUN_BYTES));
+		checkpoint->run_count++;
 	}
 	return NULL;
 }
@@ -110,6 +170,7 @@ struct err *checkpoint_save(const struct checkpoint *checkpoint, const char *fol
 	json_set_u64(object, "completed", checkpoint->completed);
 	set_hex(object, "root", checkpoint->root.bytes, sizeof checkpoint->root.bytes);
 	set_hex(object, "hash_key", checkpoint->hash_key, sizeof checkpoint->hash_key);
+	save_runs(checkpoint, object);
 	json_object_set_new(object, "disks", disks);
 	for (size_t i = 0; i < checkpoint->disk_count; i++) {
 		const struct checkpoint_disk *disk = &checkpoint->disks[i];
@@ -161,6 +222,7 @@ static struct err *load(const json_t *object, struct checkpoint *checkpoint)
 	TRY(json_get_u64(object, "completed", &completed));
 	TRY(get_hex(object, "root", checkpoint->root.bytes, sizeof checkpoint->root.bytes));
 	TRY(get_hex(object, "hash_key", checkpoint->hash_key, sizeof checkpoint->hash_key));
+	TRY(load_runs(object, checkpoint));
 	if (!wire_is_job_name(name, strlen(name)))
 		return err_refused("'%s' is no name of a job", name);
 	if (!json_is_array(disks) || !json_array_size(disks) || json_array_size(disks) > WIRE_MAX_DISKS)

@@ -23,6 +23,8 @@ struct checkpoint_disk {
 	uint16_t physical_sector_bytes;
 };
 
+#define CHECKPOINT_RUNS 8 /* that are remembered */
+
 struct checkpoint {
 	char name[WIRE_MAX_NAME_BYTES + 1];
 	uint8_t hash_key[WIRE_HASH_KEY_BYTES];
@@ -32,6 +34,8 @@ struct checkpoint {
 	time_t completed; /* the last commit; 0: none yet */
 	struct checkpoint_disk *disks;
 	size_t disk_count;
+	uint8_t runs[CHECKPOINT_RUNS][WIRE_RUN_BYTES]; /* the newest first */
+	size_t run_count;
 };
 
 /* A new job's, with a new hash key. */
@@ -42,6 +46,13 @@ void checkpoint_deinit(struct checkpoint *checkpoint);
  * differs. */
 struct err *checkpoint_compare(const struct checkpoint *checkpoint, const struct message_job *job)
 	ERR_MUST_CHECK;
+
+/* A run that a newer one has followed is not to come again: checkpoint_superseded(). */
+struct err *checkpoint_check_run(const struct checkpoint *checkpoint, const uint8_t run[WIRE_RUN_BYTES])
+	ERR_MUST_CHECK;
+struct err *checkpoint_superseded(void) ERR_MUST_CHECK;
+/* The run is the newest from now on. */
+void checkpoint_take_run(struct checkpoint *checkpoint, const uint8_t run[WIRE_RUN_BYTES]);
 
 struct err *checkpoint_save(const struct checkpoint *checkpoint, const char *folder) ERR_MUST_CHECK;
 /* err_errno() is ENOENT if there is none.  ret_checkpoint must be zero-initialised. */

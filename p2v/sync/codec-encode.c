@@ -47,6 +47,7 @@ static void encode_refused(struct out *out, const struct message_refused *from)
 
 	put(out, &refused, sizeof refused);
 	put(out, from->text, from->text_bytes);
+	put(out, from->advice, from->advice_bytes);
 }
 
 static void encode_job(struct out *out, const struct message_job *from)
@@ -54,6 +55,7 @@ static void encode_job(struct out *out, const struct message_job *from)
 	struct wire_job job = {.name_bytes = le16_make(from->name_bytes),
 			       .disk_count = le16_make(from->disk_count)};
 
+	memcpy(job.run, from->run, sizeof job.run);
 	put(out, &job, sizeof job);
 	put(out, from->name, from->name_bytes);
 	for (size_t i = 0; i < from->disk_count; i++) {

@@ -103,11 +103,17 @@ static enum wire_result decode_refused(const uint8_t *body, size_t bytes, struct
 		.text = (const char *)body + sizeof refused,
 		.text_bytes = le16_get(refused.text_bytes),
 	};
-	if (message->refused.text_bytes != bytes - sizeof refused)
+	bytes -= sizeof refused;
+	if (message->refused.text_bytes > bytes)
+		return WIRE_BAD_LENGTH;
+	message->refused.advice = message->refused.text + message->refused.text_bytes;
+	message->refused.advice_bytes = bytes - message->refused.text_bytes;
+	if (message->refused.text_bytes > WIRE_MAX_TEXT_BYTES ||
+	    message->refused.advice_bytes > WIRE_MAX_TEXT_BYTES)
 		return WIRE_BAD_LENGTH;
 	if (!message->refused.reason)
 		return WIRE_BAD_FIELD;
-	return is_printable(message->refused.text, message->refused.text_bytes) ? WIRE_OK : WIRE_BAD_TEXT;
+	return is_printable(message->refused.text, bytes) ? WIRE_OK : WIRE_BAD_TEXT;
 }
 
 static bool is_sector(uint16_t bytes)
@@ -177,6 +183,7 @@ static enum wire_result decode_job(const uint8_t *body, size_t bytes, struct mes
 	job->name = (const char *)body;
 	job->name_bytes = le16_get(wire.name_bytes);
 	job->disk_count = le16_get(wire.disk_count);
+	memcpy(job->run, wire.run, sizeof job->run);
 	if (job->name_bytes > bytes)
 		return WIRE_BAD_LENGTH;
 	if (!wire_is_job_name(job->name, job->name_bytes))
@@ -329,7 +336,7 @@ static const struct {
 	[WIRE_WELCOME] = {"WELCOME", sizeof(struct wire_welcome), sizeof(struct wire_welcome),
 			  decode_welcome},
 	[WIRE_REFUSED] = {"REFUSED", sizeof(struct wire_refused),
-			  sizeof(struct wire_refused) + WIRE_MAX_TEXT_BYTES, decode_refused},
+			  sizeof(struct wire_refused) + 2 * WIRE_MAX_TEXT_BYTES, decode_refused},
 	[WIRE_JOB] = {"JOB", sizeof(struct wire_job), MAX_JOB_BYTES, decode_job},
 	[WIRE_READY] = {"READY", sizeof(struct wire_ready) + 1, sizeof(struct wire_ready) + WIRE_MAX_DISKS,
 			decode_ready},

@@ -44,6 +44,8 @@ struct message_refused {
 	enum wire_reason reason;
 	const char *text; /* not NUL-terminated */
 	size_t text_bytes;
+	const char *advice; /* the same */
+	size_t advice_bytes; /* 0: none */
 };
 
 struct message_disk {
@@ -59,6 +61,7 @@ struct message_disk {
 struct message_job {
 	const char *name; /* not NUL-terminated */
 	size_t name_bytes;
+	uint8_t run[WIRE_RUN_BYTES];
 	size_t disk_count;
 	struct message_disk disks[WIRE_MAX_DISKS];
 };

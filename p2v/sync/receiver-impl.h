@@ -120,6 +120,8 @@ struct err *session_run(struct session *session) ERR_MUST_CHECK;
 
 /* Makes the session the one of its job: an older one of the same disks is ended first. */
 struct err *session_claim_name(struct session *session, const struct message_job *message) ERR_MUST_CHECK;
+/* Whether a newer one has come for it. */
+bool session_is_taken_over(struct session *session);
 /* No lane is there, nor will be one, when it returns. */
 void session_end_lanes(struct session *session);
 

@@ -101,12 +101,16 @@ static struct err *open_checkpoint(struct job *job, const struct message_job *me
 {
 	struct err *err = checkpoint_load(job->folder, &job->checkpoint);
 
-	if (!err)
-		return checkpoint_compare(&job->checkpoint, message);
-	if (err_errno(err) != ENOENT)
+	if (err && err_errno(err) != ENOENT)
 		return err;
-	err_free(err);
-	TRY(checkpoint_init(message, &job->checkpoint));
+	if (err) {
+		err_free(err);
+		TRY(checkpoint_init(message, &job->checkpoint));
+	} else {
+		TRY(checkpoint_compare(&job->checkpoint, message));
+		TRY(checkpoint_check_run(&job->checkpoint, message->run));
+	}
+	checkpoint_take_run(&job->checkpoint, message->run);
 	return checkpoint_save(&job->checkpoint, job->folder);
 }
 

@@ -47,6 +47,8 @@ struct patience {
 
 static struct err *stay_alive(struct patience *patience)
 {
+	if (session_is_taken_over(patience->session))
+		return err_failed("taken over");
 	if (run_now_ns() < patience->next_ns)
 		return NULL;
 	patience->next_ns = run_now_ns() + WIRE_ALIVE_SECONDS * NS_PER_SECOND;
@@ -202,6 +204,12 @@ struct err *session_run(struct session *session)
 
 	if (!err)
 		err = serve(session);
+	if (err && session_is_taken_over(session)) {
+		err_free(err);
+		err = checkpoint_superseded();
+		/* First of all, so that the sender knows it when its lanes end. */
+		channel_refuse(session->control, WIRE_TAKEN_OVER, err);
+	}
 	session_end_lanes(session);
 	writer_stop(session->writer);
 	job_close(&session->job);

@@ -98,10 +98,13 @@ struct err *session_claim_name(struct session *session, const struct message_job
 
 	while (!receiver->stopped && (older = find_name(receiver, session->name))) {
 		/* A machine of the same name is another one, unless it has the same disks. */
-		if (older->state == SESSION_OPEN)
+		if (older->state == SESSION_OPEN) {
 			TRY(checkpoint_compare(&older->job.checkpoint, message));
+			TRY(checkpoint_check_run(&older->job.checkpoint, message->run));
+		}
+		/* It is told, if it is alive, and then ends its lanes itself. */
 		older->taken_over = true;
-		interrupt_session(older);
+		channel_end_receiving(older->control);
 		pthread_cond_wait(&receiver->changed, &receiver->lock);
 	}
 	if (receiver->stopped)
@@ -113,6 +116,13 @@ struct err *session_claim_name(struct session *session, const struct message_job
 	receiver->sessions = session;
 	receiver->session_count++;
 	return NULL;
+}
+
+bool session_is_taken_over(struct session *session)
+{
+	LOCKED(&session->receiver->lock);
+
+	return session->taken_over;
 }
 
 static void release_name(struct session *session)
@@ -186,6 +196,11 @@ static struct err *send_welcome(struct receiver *receiver, struct channel *chann
 	return channel_send(channel, &welcome);
 }
 
+static enum wire_reason reason_of(const struct err *err)
+{
+	return err_kind(err) == ERR_REFUSED ? WIRE_NOT_ALLOWED : WIRE_FAILED;
+}
+
 static struct err *serve_lane(struct receiver *receiver, struct channel *channel, const uint8_t *token)
 {
 	size_t place;
@@ -194,7 +209,7 @@ static struct err *serve_lane(struct receiver *receiver, struct channel *channel
 
 	if (!session) {
 		err = err_failed("there is no such session, or it has lanes enough");
-		channel_refuse(channel, WIRE_NO_SESSION, err_message(err));
+		channel_refuse(channel, WIRE_NO_SESSION, err);
 		return err;
 	}
 	/* Senders may think for as long as they like; the control connection tells whether they live. */
@@ -203,8 +218,7 @@ static struct err *serve_lane(struct receiver *receiver, struct channel *channel
 	if (!err)
 		err = lane_run(session, channel);
 	if (err)
-		channel_refuse(channel, err_kind(err) == ERR_REFUSED ? WIRE_NOT_ALLOWED : WIRE_FAILED,
-			       err_message(err));
+		channel_refuse(channel, reason_of(err), err);
 	if (!leave_session(session, place))
 		return err;
 	err_free(err);
@@ -227,10 +241,6 @@ static struct err *serve_control(struct receiver *receiver, struct channel *chan
 		err = send_welcome(receiver, channel, session->token);
 	if (!err)
 		err = session_run(session);
-	if (err && session->taken_over) {
-		err_free(err);
-		err = err_refused("a newer session has this job now");
-	}
 	release_name(session);
 	explicit_bzero(session, sizeof *session);
 	free(session);
@@ -253,12 +263,13 @@ static struct err *serve_channel(struct receiver *receiver, struct channel *chan
 				 "use the same version of p2v at both ends");
 	}
 	if (!err && message->hello.purpose == WIRE_LANE)
-		return serve_lane(receiver, channel, message->hello.token);
-	if (!err)
+		err = serve_lane(receiver, channel, message->hello.token);
+	else if (!err)
 		err = serve_control(receiver, channel, peer);
-	if (err)
-		channel_refuse(channel, err_kind(err) == ERR_REFUSED ? WIRE_NOT_ALLOWED : WIRE_FAILED,
-			       err_message(err));
+	if (err) {
+		channel_refuse(channel, reason_of(err), err);
+		channel_linger(channel);
+	}
 	return err;
 }
 

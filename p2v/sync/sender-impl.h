@@ -39,6 +39,8 @@ struct work_list;
 struct err *work_list_create(const struct sender_options *options, const uint8_t *disk_flags,
 			     struct work_list **ret_list) ERR_MUST_CHECK;
 void work_list_destroy(struct work_list *list); /* takes NULL */
+/* How much of the disks is to be read: whole pages, so that it may be more than they hold. */
+uint64_t work_list_read_bytes(const struct work_list *list);
 /* False: there is nothing left to do.  From several threads. */
 bool work_list_take(struct work_list *list, struct work *ret_work);
 
@@ -77,7 +79,7 @@ struct limiter {
 	uint64_t bytes_per_second; /* 0: no limit */
 	uint64_t next_ns; /* when the line is free */
 };
-void limiter_wait(struct limiter *limiter, size_t bytes);
+void limiter_wait(struct limiter *limiter, size_t bytes, const atomic_bool *stopping);
 
 /* sender-credit.c */
 

@@ -85,7 +85,7 @@ static struct err *send_data(struct lane *lane, const struct page *page, size_t 
 		packer_pack(&lane->packer, data, bytes, &message.data.payload, &message.data.payload_bytes);
 	TRY(credit_take(&lane->credit, bytes));
 	start_ns = run_now_ns();
-	limiter_wait(&lane->run->limiter, message.data.payload_bytes);
+	limiter_wait(&lane->run->limiter, message.data.payload_bytes, &lane->run->stopping);
 	TRY(channel_send(lane->channel, &message));
 	packer_sent(&lane->packer, message.data.payload_bytes, run_now_ns() - start_ns);
 	lane->content_bytes += bytes;

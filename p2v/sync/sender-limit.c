@@ -6,12 +6,11 @@
 #include "p2v/sync/sender-impl.h"
 
 #define NS_PER_SECOND 1000000000ull
+#define MAX_SLEEP_NS 200000000ull /* before another look at whether all of it ends */
 
-void limiter_wait(struct limiter *limiter, size_t bytes)
+void limiter_wait(struct limiter *limiter, size_t bytes, const atomic_bool *stopping)
 {
 	uint64_t now_ns = run_now_ns(), start_ns;
-	struct timespec pause;
-
 	if (!limiter->bytes_per_second)
 		return;
 	{
@@ -21,9 +20,9 @@ void limiter_wait(struct limiter *limiter, size_t bytes)
 		start_ns = limiter->next_ns;
 		limiter->next_ns += (double)bytes * NS_PER_SECOND / limiter->bytes_per_second;
 	}
-	if (start_ns <= now_ns)
-		return;
-	pause.tv_sec = (start_ns - now_ns) / NS_PER_SECOND;
-	pause.tv_nsec = (start_ns - now_ns) % NS_PER_SECOND;
-	nanosleep(&pause, NULL);
+	for (; now_ns < start_ns && !*stopping; now_ns = run_now_ns()) {
+		uint64_t left_ns = start_ns - now_ns < MAX_SLEEP_NS ? start_ns - now_ns : MAX_SLEEP_NS;
+
+		nanosleep(&(struct timespec){.tv_nsec = (long)left_ns}, NULL);
+	}
 }

@@ -12,6 +12,7 @@ struct work_list {
 	pthread_mutex_t lock;
 	struct work *stretches;
 	size_t count, capacity, next;
+	uint64_t read_bytes;
 };
 
 /* Where one disk is being cut up. */
@@ -19,9 +20,18 @@ struct cutter {
 	struct work_list *list;
 	uint32_t disk;
 	bool fresh;
-	uint64_t page_bytes, block_count;
+	uint64_t size_bytes, page_bytes, block_count;
+	uint32_t block_bytes;
 	uint64_t done_pages;
 };
+
+/* The last block may be short. */
+static uint64_t blocks_bytes(const struct cutter *cutter, uint64_t first_block, uint64_t end_block)
+{
+	uint64_t start = first_block * cutter->block_bytes, end = end_block * cutter->block_bytes;
+
+	return (end < cutter->size_bytes ? end : cutter->size_bytes) - start;
+}
 
 static void add_stretch(struct cutter *cutter, uint64_t end_page, bool is_zero)
 {
@@ -35,6 +45,8 @@ static void add_stretch(struct cutter *cutter, uint64_t end_page, bool is_zero)
 	cutter->done_pages = end_page;
 	if (is_zero && cutter->fresh)
 		return;
+	if (!is_zero)
+		list->read_bytes += blocks_bytes(cutter, first, end);
 	if (list->count && !is_zero) {
 		struct work *last = &list->stretches[list->count - 1];
 
@@ -74,6 +86,8 @@ struct err *work_list_create(const struct sender_options *options, const uint8_t
 			.list = list,
 			.disk = i,
 			.fresh = disk_flags[i] & WIRE_DISK_FRESH,
+			.size_bytes = blk->size_bytes,
+			.block_bytes = block_bytes,
 			.page_bytes = (uint64_t)block_bytes * WIRE_PAGE_BLOCKS,
 			.block_count = (blk->size_bytes + block_bytes - 1) / block_bytes,
 		};
@@ -96,6 +110,11 @@ void work_list_destroy(struct work_list *list)
 	pthread_mutex_destroy(&list->lock);
 	free(list->stretches);
 	free(list);
+}
+
+uint64_t work_list_read_bytes(const struct work_list *list)
+{
+	return list->read_bytes;
 }
 
 bool work_list_take(struct work_list *list, struct work *ret_work)

@@ -16,6 +16,7 @@
 #include "p2v/sync/sender-impl.h"
 
 #define NS_PER_SECOND 1000000000ull
+#define WHY_LIMIT_NS (5 * NS_PER_SECOND)
 
 uint32_t sender_block_bytes(const struct sender_options *options)
 {
@@ -72,6 +73,7 @@ static struct err *send_job(const struct sender_options *options, struct channel
 	job->name = options->name;
 	job->name_bytes = strlen(options->name);
 	job->disk_count = options->disk_count;
+	memcpy(job->run, options->run, sizeof job->run);
 	for (size_t i = 0; i < options->disk_count; i++) {
 		struct blk *blk = options->disks[i].blk;
 
@@ -98,7 +100,9 @@ static struct err *set_up(struct run *run, struct channel *control, struct messa
 		return err_failed("the receiver broke the protocol: READY: of another number of disks");
 	memcpy(run->hash_key, ready->hash_key, sizeof run->hash_key);
 	memcpy(run->disk_flags, ready->disk_flags, ready->disk_count);
-	return work_list_create(run->options, run->disk_flags, &run->work);
+	TRY(work_list_create(run->options, run->disk_flags, &run->work));
+	progress_set_total(run->options->progress, work_list_read_bytes(run->work));
+	return NULL;
 }
 
 /* Takes the first error; everything else is then a consequence, and ends soon. */
@@ -163,6 +167,21 @@ static unsigned lane_count(const struct sender_options *options, unsigned max_la
 	return lanes < max_lanes ? lanes : max_lanes;
 }
 
+/* When lanes end the receiver may have ended the session, and have said why where nobody was listening. */
+static struct err *ask_why(struct channel *control, struct err *err, struct message *message)
+{
+	const struct message alive = {.type = WIRE_ALIVE};
+	struct err *answer;
+
+	channel_set_limits(control, WHY_LIMIT_NS, WHY_LIMIT_NS);
+	err_free(channel_send(control, &alive));
+	answer = channel_receive(control, CHANNEL_TYPE(WIRE_ALIVE), message, NULL);
+	if (!answer || err_kind(answer) != ERR_REFUSED)
+		return err_first(err, answer);
+	err_free(err);
+	return answer;
+}
+
 static struct err *run_lanes(struct run *run, struct channel *control, unsigned lanes,
 			     struct message *message)
 {
@@ -194,6 +213,8 @@ static struct err *run_lanes(struct run *run, struct channel *control, unsigned 
 	}
 	while (started)
 		pthread_join(threads[--started], NULL);
+	if (run->err && err_kind(run->err) == ERR_FAILED)
+		run->err = ask_why(control, run->err, message);
 	return take_ptr(run->err);
 }
 

@@ -25,6 +25,7 @@ struct sender_options {
 	struct err *(*connect)(void *arg, int *ret_fd);
 	void *connect_arg;
 	const char *name; /* of the job */
+	uint8_t run[WIRE_RUN_BYTES]; /* random; the same when the same is tried again */
 	const struct sender_disk *disks;
 	size_t disk_count;
 	uint32_t block_bytes; /* default WIRE_MIN_BLOCK_BYTES */
@@ -33,7 +34,7 @@ struct sender_options {
 	uint64_t silence_limit_ns; /* default WIRE_SILENCE_SECONDS */
 	unsigned flags;
 	const struct log *log;
-	struct progress *progress; /* counts bytes of the disks that are done */
+	struct progress *progress; /* counts bytes read of the disks; its total is set */
 };
 
 /* Zero-initialise; what was done so far is in it also after an error. */

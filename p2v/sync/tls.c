@@ -21,8 +21,9 @@
 #include "p2v/sync/tls-context.h"
 
 #define NS_PER_MS 1000000
-/* An interrupt that finds no socket to shut down is noticed after so long. */
-#define MAX_WAIT_MS 1000
+/* After so long it is noticed that another thread has ended reads, or all of it where there is no socket to
+ * shut down. */
+#define MAX_WAIT_MS 200
 
 struct tls {
 	SSL *ssl;
@@ -30,7 +31,7 @@ struct tls {
 	pthread_mutex_t lock; /* ssl */
 	int read_fd, write_fd;
 	_Atomic uint64_t read_limit_ns, write_limit_ns;
-	atomic_bool interrupted;
+	atomic_bool interrupted, reads_ended;
 };
 
 /* What SSL_get_error() knows must be asked for at once: with the lock held. */
@@ -123,7 +124,7 @@ static struct err *wait_for(struct tls *tls, int reason, uint64_t deadline_ns)
 		uint64_t now_ns = run_now_ns();
 		int ms = MAX_WAIT_MS, ready;
 
-		if (tls->interrupted)
+		if (tls->interrupted || (tls->reads_ended && reason == SSL_ERROR_WANT_READ))
 			return broken_off();
 		if (deadline_ns && now_ns >= deadline_ns)
 			return err_advise(err_failed("the other end did not answer in time"),
@@ -253,7 +254,7 @@ struct err *tls_read(struct tls *tls, void *buf, size_t len_bytes, bool *ret_end
 	while (at < (uint8_t *)buf + len_bytes) {
 		struct outcome outcome;
 
-		if (tls->interrupted)
+		if (tls->interrupted || tls->reads_ended)
 			return broken_off();
 		{
 			LOCKED(&tls->lock);
@@ -328,27 +329,34 @@ struct err *tls_close(struct tls *tls)
 	}
 }
 
+/* False: there is something to read, or the end; true: the time is over, or somebody ends it all. */
+static bool is_over(struct tls *tls, uint64_t deadline_ns)
+{
+	struct pollfd wait = {.fd = tls->read_fd, .events = POLLIN};
+
+	while (!tls->interrupted && run_now_ns() < deadline_ns)
+		if (poll(&wait, 1, MAX_WAIT_MS) > 0)
+			return false;
+	return true;
+}
+
 void tls_linger(struct tls *tls, uint64_t limit_ns)
 {
-	uint64_t deadline_ns = deadline(limit_ns);
+	uint64_t deadline_ns = run_now_ns() + limit_ns;
 	char forgotten[4096];
 
 	shutdown(tls->write_fd, SHUT_WR);
-	for (;;) {
+	while (!is_over(tls, deadline_ns)) {
 		ssize_t got = read(tls->read_fd, forgotten, sizeof forgotten);
-		struct err *err = NULL;
 
 		if (!got || (got < 0 && errno != EINTR && errno != EAGAIN))
 			return;
-		if (got < 0)
-			err = wait_for(tls, SSL_ERROR_WANT_READ, deadline_ns);
-		else if (run_now_ns() >= deadline_ns)
-			return;
-		if (err) {
-			err_free(err);
-			return;
-		}
 	}
+}
+
+void tls_end_reads(struct tls *tls)
+{
+	tls->reads_ended = true;
 }
 
 void tls_interrupt(struct tls *tls)

@@ -53,6 +53,9 @@ void tls_linger(struct tls *tls, uint64_t limit_ns);
 /* Ends all that other threads do on it with an error, now and later. */
 void tls_interrupt(struct tls *tls);
 
+/* Ends reads with an error, now (within a second) and later; writes go on. */
+void tls_end_reads(struct tls *tls);
+
 /* Closes the descriptors.  Without tls_close() the other end sees an interruption.  Takes NULL. */
 void tls_destroy(struct tls *tls);
 

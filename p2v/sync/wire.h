@@ -23,7 +23,10 @@
  *
  * When the control connection ends, the session and its lanes end.  A new
  * session on a job takes it over from an older one, which ends: what is left
- * of a sender that has lost its line does not keep it out.
+ * of a sender that has lost its line does not keep it out.  If that one is alive
+ * after all it is told (TAKEN_OVER), and must not come again: JOB names the run, all
+ * sessions that one sender tries for one transfer, and the receiver refuses runs
+ * that a newer one has followed.
  *
  *
  * 2. MESSAGES
@@ -62,8 +65,8 @@
  * QUERY, DATA, ZERO and SYNC come in any order.  DURABLE may come between QUERY
  * and HASHES.  COMMIT comes when every DATA and ZERO of every lane has been
  * acknowledged, and ends what lanes may do.  REFUSED is for either end, at any time,
- * instead of any message: it says why in words for people, and close_notify
- * follows.
+ * instead of any message: it says why in words for people, and what they can do,
+ * and close_notify follows.
  *
  * Time: the sender sends ALIVE on the control connection at least every
  * WIRE_ALIVE_SECONDS, the receiver answers each.  Who hears nothing there for
@@ -167,6 +170,7 @@
 #define WIRE_PORT 4902
 
 #define WIRE_TOKEN_BYTES 16
+#define WIRE_RUN_BYTES 16
 #define WIRE_HASH_BYTES 16
 #define WIRE_ROOT_BYTES 32
 #define WIRE_HASH_KEY_BYTES 32
@@ -188,7 +192,7 @@
 #define WIRE_MAX_DISK_BYTES (64ull << 40) /* what a VHDX can be */
 #define WIRE_MAX_NAME_BYTES 64u /* of a job */
 #define WIRE_MAX_ID_BYTES 128u /* of a disk */
-#define WIRE_MAX_TEXT_BYTES 1024u /* of REFUSED */
+#define WIRE_MAX_TEXT_BYTES 1024u /* of each of the two in REFUSED */
 
 #define WIRE_MAX_BODY_BYTES (WIRE_MAX_DATA_BYTES + (4u << 10))
 
@@ -246,7 +250,8 @@ enum wire_reason {
 struct wire_refused {
 	le16 reason; /* enum wire_reason */
 	le16 text_bytes;
-	char text[]; /* printable UTF-8, no control characters */
+	char text[]; /* printable UTF-8, no control characters; then, up to the end, what to do, of the same
+		      */
 };
 
 /* The job's name is a file's name: WIRE_MAX_NAME_BYTES of A-Z a-z 0-9 . _ -, not a dot first. */
@@ -254,6 +259,7 @@ struct wire_job {
 	le16 name_bytes;
 	le16 disk_count;
 	le32 zero;
+	uint8_t run[WIRE_RUN_BYTES]; /* random, the same whenever one sender tries again */
 	/* name; then, for each disk, a struct wire_disk and its id. */
 };
 
@@ -333,7 +339,7 @@ _Static_assert(sizeof(struct wire_header) == 8, "as specified");
 _Static_assert(sizeof(struct wire_hello) == 32, "as specified");
 _Static_assert(sizeof(struct wire_welcome) == 24, "as specified");
 _Static_assert(sizeof(struct wire_refused) == 4, "as specified");
-_Static_assert(sizeof(struct wire_job) == 8, "as specified");
+_Static_assert(sizeof(struct wire_job) == 24, "as specified");
 _Static_assert(sizeof(struct wire_disk) == 32, "as specified");
 _Static_assert(sizeof(struct wire_query) == 16, "as specified");
 _Static_assert(sizeof(struct wire_data) == 16, "as specified");

@@ -134,6 +134,23 @@ look_while_sending() {
 }
 check 'what is under way says so itself' look_while_sending
 
+# Two senders of one job: the newer one goes on, the older one says so and gives up.
+take_over() {
+	local older status=0
+	change "$work/a.img" 30
+	send_in_background --limit 3M &
+	older=$!
+	for _ in $(seq 100); do
+		say_incomplete true && break
+		sleep 0.1
+	done
+	send || return 1
+	wait "$older" || status=$?
+	cat "$work/send.log"
+	[ "$status" = 3 ] && grep -q 'another sender has taken this job over' "$work/send.log" && equal && is_complete
+}
+check 'the newer one of two senders goes on' take_over
+
 # One side is killed at a random moment; the other goes on.  The last run must be whole.
 survive_kill() {
 	local sender

@@ -24,6 +24,7 @@ static struct message job_message(void)
 		.job = {.name = "server-1", .name_bytes = 8, .disk_count = 2},
 	};
 
+	memcpy(message.job.run, "the sixteenth run", WIRE_RUN_BYTES);
 	message.job.disks[0] = (struct message_disk){1 << 20, 1000, 65536, 512, 4096, "wwn-1", 5};
 	message.job.disks[1] = (struct message_disk){8192, 8192, 1 << 20, 4096, 4096, "serial 2", 8};
 	return message;
@@ -35,7 +36,7 @@ static size_t make_messages(struct message *messages)
 	struct message list[] = {
 		{.type = WIRE_HELLO, .hello = {1, 3, WIRE_LANE, "token"}},
 		{.type = WIRE_WELCOME, .welcome = {1, 4, 16 << 20, "token"}},
-		{.type = WIRE_REFUSED, .refused = {WIRE_NOT_ALLOWED, "no room", 7}},
+		{.type = WIRE_REFUSED, .refused = {WIRE_NOT_ALLOWED, "no room", 7, "make some", 9}},
 		job_message(),
 		{.type = WIRE_READY, .ready = {(const uint8_t *)some_roots, (const uint8_t *)"\1\0", 2}},
 		{.type = WIRE_ALIVE},
@@ -119,8 +120,8 @@ static void test_lengths(void **state)
 
 			((struct wire_header *)cut)->body_bytes =
 				le32_make(shorter - sizeof(struct wire_header));
-			/* A COMMIT of fewer disks is one. */
-			if (!is_free && messages[i].type != WIRE_COMMIT)
+			/* A COMMIT of fewer disks is one, and so is a REFUSED with less advice. */
+			if (!is_free && messages[i].type != WIRE_COMMIT && messages[i].type != WIRE_REFUSED)
 				assert_int_not_equal(from_bytes(cut, shorter, back), WIRE_OK);
 			else
 				(void)from_bytes(cut, shorter, back);
@@ -177,7 +178,8 @@ static void test_fields(void **state)
 		{WIRE_WELCOME, 2, 5, WIRE_BAD_FIELD}, /* 5 times 16 MiB */
 		{WIRE_WELCOME, 7, 2, WIRE_BAD_FIELD},
 		{WIRE_REFUSED, 0, 0, WIRE_BAD_FIELD},
-		{WIRE_REFUSED, 2, 6, WIRE_BAD_LENGTH},
+		{WIRE_REFUSED, 2, 17, WIRE_BAD_LENGTH},
+		{WIRE_REFUSED, 12, 0x1b, WIRE_BAD_TEXT},
 		{WIRE_REFUSED, 5, 0x1b, WIRE_BAD_TEXT},
 		{WIRE_JOB, 0, 0, WIRE_BAD_TEXT},
 		{WIRE_JOB, 1, 0xff, WIRE_BAD_LENGTH},
@@ -186,19 +188,19 @@ static void test_fields(void **state)
 		{WIRE_JOB, 2, 3, WIRE_BAD_LENGTH},
 		{WIRE_JOB, 3, 2, WIRE_BAD_FIELD}, /* more than WIRE_MAX_DISKS */
 		{WIRE_JOB, 4, 1, WIRE_BAD_FIELD},
-		{WIRE_JOB, 8, '.', WIRE_BAD_TEXT},
-		{WIRE_JOB, 9, '/', WIRE_BAD_TEXT},
-		{WIRE_JOB, 9, 0, WIRE_BAD_TEXT},
-		{WIRE_JOB, 16, 1, WIRE_BAD_FIELD}, /* size no multiple of a sector */
-		{WIRE_JOB, 23, 1, WIRE_BAD_FIELD}, /* size */
-		{WIRE_JOB, 26, 0xff, WIRE_BAD_FIELD}, /* data_bytes over size */
-		{WIRE_JOB, 33, 0x10, WIRE_BAD_FIELD}, /* block_bytes */
-		{WIRE_JOB, 34, 0, WIRE_BAD_FIELD},
-		{WIRE_JOB, 37, 3, WIRE_BAD_FIELD}, /* sectors */
-		{WIRE_JOB, 40, 0, WIRE_BAD_TEXT},
-		{WIRE_JOB, 41, 1, WIRE_BAD_LENGTH},
-		{WIRE_JOB, 42, 1, WIRE_BAD_FIELD},
-		{WIRE_JOB, 48, '\n', WIRE_BAD_TEXT},
+		{WIRE_JOB, 24, '.', WIRE_BAD_TEXT},
+		{WIRE_JOB, 25, '/', WIRE_BAD_TEXT},
+		{WIRE_JOB, 25, 0, WIRE_BAD_TEXT},
+		{WIRE_JOB, 32, 1, WIRE_BAD_FIELD}, /* size no multiple of a sector */
+		{WIRE_JOB, 39, 1, WIRE_BAD_FIELD}, /* size */
+		{WIRE_JOB, 42, 0xff, WIRE_BAD_FIELD}, /* data_bytes over size */
+		{WIRE_JOB, 49, 0x10, WIRE_BAD_FIELD}, /* block_bytes */
+		{WIRE_JOB, 50, 0, WIRE_BAD_FIELD},
+		{WIRE_JOB, 53, 3, WIRE_BAD_FIELD}, /* sectors */
+		{WIRE_JOB, 56, 0, WIRE_BAD_TEXT},
+		{WIRE_JOB, 57, 1, WIRE_BAD_LENGTH},
+		{WIRE_JOB, 58, 1, WIRE_BAD_FIELD},
+		{WIRE_JOB, 64, '\n', WIRE_BAD_TEXT},
 		{WIRE_READY, 32, 2, WIRE_BAD_FIELD},
 		{WIRE_COMMIT, 0, 2, WIRE_BAD_FIELD},
 		{WIRE_COMMIT, 4, 1, WIRE_BAD_FIELD},

@@ -320,6 +320,81 @@ static void test_refusals(void **state)
 	assert_true(sync_world_is_equal(&world, 0, disk));
 }
 
+/* A sender in the background, so slow that it does not end by itself. */
+struct slow_sender {
+	struct sync_world *world;
+	const struct sender_disk *disks;
+	struct sender_options options;
+	struct err *err;
+	pthread_t thread;
+};
+
+static void *send_slowly(void *arg)
+{
+	struct slow_sender *sender = arg;
+	CLEANUP_SENDER_RESULT struct sender_result result = {0};
+
+	sender->err = sync_world_send(sender->world, sender->disks, 1, sender->options, &result);
+	return NULL;
+}
+
+/* Of two senders of a job the newer one goes on; the other one is told, and is not let in again. */
+static void test_taken_over(void **state)
+{
+	CLEANUP_WORLD struct sync_world world = {0};
+	CLEANUP_BLK struct blk *disk = make_disk(1);
+	const struct sender_disk disks[] = {{disk, "disk"}};
+	struct sender_options runs[2] = {{.run = "older"}, {.run = "newer"}};
+	struct slow_sender older = {.world = &world, .disks = disks, .options = runs[0]};
+	const struct timespec pause = {0, 1000000};
+
+	(void)state;
+	sync_world_init(&world);
+	older.options.limit_bytes_per_second = MIB;
+	assert_int_equal(pthread_create(&older.thread, NULL, send_slowly, &older), 0);
+	while (world.connections < 2)
+		nanosleep(&pause, NULL);
+	for (unsigned i = 0; i < 2; i++) {
+		CLEANUP_SENDER_RESULT struct sender_result result = {0}, again = {0};
+
+		assert_fine(sync_world_send(&world, disks, 1, runs[1], &result));
+		assert_true(sync_world_is_equal(&world, 0, disk));
+		if (!i) {
+			assert_int_equal(pthread_join(older.thread, NULL), 0);
+			assert_int_equal(err_kind(older.err), ERR_REFUSED);
+			assert_non_null(err_advice(older.err));
+			assert_fails(older.err, "another sender has taken this job over");
+		}
+		assert_fails(sync_world_send(&world, disks, 1, runs[0], &again),
+			     "another sender has taken this job over");
+		sync_world_restart(&world); /* not forgotten */
+	}
+}
+
+/* A sender that tries again is not kept out by what is left of its last try. */
+static void test_next_try_takes_over(void **state)
+{
+	CLEANUP_WORLD struct sync_world world = {0};
+	CLEANUP_BLK struct blk *disk = make_disk(1);
+	const struct sender_disk disks[] = {{disk, "disk"}};
+	struct slow_sender older = {
+		.world = &world, .disks = disks, .options = {.run = "same", .limit_bytes_per_second = MIB}};
+	const struct timespec pause = {0, 1000000};
+	CLEANUP_SENDER_RESULT struct sender_result result = {0};
+
+	(void)state;
+	sync_world_init(&world);
+	assert_int_equal(pthread_create(&older.thread, NULL, send_slowly, &older), 0);
+	while (world.connections < 2)
+		nanosleep(&pause, NULL);
+	/* The same run, as when a sender tries again. */
+	assert_fine(sync_world_send(&world, disks, 1, (struct sender_options){.run = "same"}, &result));
+	assert_int_equal(pthread_join(older.thread, NULL), 0);
+	assert_non_null(older.err);
+	err_free(older.err);
+	assert_true(sync_world_is_equal(&world, 0, disk));
+}
+
 static void test_no_space(void **state)
 {
 	CLEANUP_WORLD struct sync_world world = {0};
@@ -373,6 +448,8 @@ int main(void)
 		cmocka_unit_test(test_full_receiver),
 		cmocka_unit_test(test_verify),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_taken_over),
+		cmocka_unit_test(test_next_try_takes_over),
 		cmocka_unit_test(test_no_space),
 		cmocka_unit_test(test_sparse),
 	};
