@@ -178,7 +178,9 @@ static struct err *serve(struct session *session)
 		TRY(send_alive(session));
 	}
 	TRY(commit(session, &message->commit));
-	return channel_receive(session->control, 0, message, &end);
+	/* It is complete: how the connection ends changes nothing.  The next session may be taking over. */
+	err_free(channel_receive(session->control, 0, message, &end));
+	return NULL;
 }
 
 static struct err *open_session(struct session *session)
