@@ -115,6 +115,23 @@ enum vhdx_entry_status vhdx_entry_check(const struct vhdx_bat_limits *limits, ui
 	}
 }
 
+uint64_t vhdx_entry_anchor(uint64_t entry)
+{
+	uint64_t state = entry & VHDX_BAT_STATE_MASK;
+
+	return state == VHDX_BLOCK_UNDEFINED || state == VHDX_BLOCK_UNMAPPED ? entry & VHDX_BAT_OFFSET_MASK
+									     : 0;
+}
+
+enum vhdx_entry_status vhdx_anchor_check(const struct vhdx_bat_limits *limits, uint64_t block, uint64_t entry)
+{
+	uint64_t start = vhdx_entry_anchor(entry);
+
+	return start ? check_place(limits, start, limits->geometry->block_bytes,
+				   vhdx_geometry_used_bytes(limits->geometry, block))
+		     : VHDX_ENTRY_OK;
+}
+
 const char *vhdx_entry_status_text(enum vhdx_entry_status status)
 {
 	static const char *const texts[] = {
@@ -220,6 +237,11 @@ struct err *vhdx_bat_get(struct vhdx_bat *bat, struct blk *file, uint64_t block,
 	}
 	*ret_run = run;
 	return NULL;
+}
+
+uint64_t vhdx_bat_get_anchor(const struct vhdx_bat *bat, uint64_t block)
+{
+	return vhdx_entry_anchor(entry_of(bat, block));
 }
 
 void vhdx_bat_set(struct vhdx_bat *bat, uint64_t block, enum vhdx_block_state state, uint64_t file_offset)

@@ -62,6 +62,15 @@ const char *vhdx_entry_status_text(enum vhdx_entry_status status);
 /* True if the state means that the entry's offset is that of space in the file. */
 bool vhdx_state_has_space(enum vhdx_block_state state);
 
+/*
+ * The place that a payload entry keeps though its block is undefined or unmapped, 0 if there is none.  Others
+ * may use it for the block again, or show what is there ([MS-VHDX] 2.5.1.1), so it must be nobody else's.
+ */
+uint64_t vhdx_entry_anchor(uint64_t entry);
+/* Judges it; VHDX_ENTRY_OK if there is none. */
+enum vhdx_entry_status vhdx_anchor_check(const struct vhdx_bat_limits *limits, uint64_t block,
+					 uint64_t entry);
+
 /* Blocks with one state, following one another in the file if they have space there. */
 struct vhdx_run {
 	uint64_t count;
@@ -75,6 +84,9 @@ struct vhdx_run {
  */
 struct err *vhdx_bat_get(struct vhdx_bat *bat, struct blk *file, uint64_t block, uint64_t max_count,
 			 struct vhdx_run *ret_run) ERR_MUST_CHECK;
+
+/* The anchor of a block whose entry vhdx_bat_get() has seen. */
+uint64_t vhdx_bat_get_anchor(const struct vhdx_bat *bat, uint64_t block);
 
 /* Reads and judges the whole table. */
 struct err *vhdx_bat_load_all(struct vhdx_bat *bat, struct blk *file) ERR_MUST_CHECK;

@@ -78,6 +78,24 @@ static bool take(struct checker *c, uint64_t start, uint64_t bytes)
 	return was_free;
 }
 
+/* A place that is kept for a block without content must be nobody else's, or Windows refuses the file. */
+static void check_anchor(struct checker *c, uint64_t i, uint64_t block, uint64_t entry)
+{
+	uint64_t at = c->regions.bat.file_offset + i * VHDX_BAT_ENTRY_BYTES;
+	enum vhdx_entry_status status = vhdx_anchor_check(&c->limits, block, entry);
+
+	if (status != VHDX_ENTRY_OK)
+		findings_add(&c->findings, FINDING_ERROR, at,
+			     "BAT entry %" PRIu64 " is of a block without content, and %s", i,
+			     vhdx_entry_status_text(status));
+	else if (!take(c, vhdx_entry_anchor(entry), c->metadata.geometry.block_bytes))
+		findings_add(&c->findings, FINDING_ERROR, at,
+			     "BAT entry %" PRIu64
+			     " is of a block without content, but its place at offset %" PRIu64
+			     " is also another block's",
+			     i, vhdx_entry_anchor(entry));
+}
+
 /* An entry that is not 0. */
 static void check_entry(struct checker *c, uint64_t i, uint64_t entry)
 {
@@ -95,6 +113,8 @@ static void check_entry(struct checker *c, uint64_t i, uint64_t entry)
 	if (entry & VHDX_BAT_RESERVED_MASK)
 		findings_add(&c->findings, FINDING_WARNING, at, "BAT entry %" PRIu64 " has reserved bits set",
 			     i);
+	if (is_payload && vhdx_entry_anchor(entry))
+		check_anchor(c, i, block, entry);
 	if (!vhdx_state_has_space((enum vhdx_block_state)(entry & VHDX_BAT_STATE_MASK))) {
 		if (start && (entry & VHDX_BAT_STATE_MASK) == VHDX_BLOCK_ZERO)
 			findings_add(&c->findings, FINDING_ERROR, at,
@@ -176,7 +196,12 @@ static struct err *check_locator(struct checker *c)
 	if (err && err_kind(err) != ERR_REFUSED)
 		return err;
 	wrong = err ? "is damaged" : vhdx_locator_check(&locator, &linkage);
+	if (!wrong)
+		wrong = locator.odd;
 	err_free(err);
+	if (locator.has_reserved)
+		findings_add(&c->findings, FINDING_WARNING, c->regions.metadata.file_offset + item->offset,
+			     "a reserved field of the parent locator is not zero");
 	if (wrong)
 		findings_add(&c->findings, FINDING_ERROR, c->regions.metadata.file_offset + item->offset,
 			     "the parent locator %s", wrong);

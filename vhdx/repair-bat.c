@@ -19,6 +19,7 @@ enum cause {
 	CAUSE_NONE,
 	CAUSE_RESERVED_BITS,
 	CAUSE_ZERO_OFFSET,
+	CAUSE_ANCHOR,
 	CAUSE_BITMAP,
 	CAUSE_STATE_PRESENT,
 	CAUSE_STATE_EMPTY,
@@ -43,6 +44,8 @@ static const struct {
 } causes[CAUSE_COUNT] = {
 	[CAUSE_RESERVED_BITS] = {"have reserved bits set: cleared", NULL, 0},
 	[CAUSE_ZERO_OFFSET] = {"are of zero blocks, but have an offset: cleared", NULL, 0},
+	[CAUSE_ANCHOR] = {"are of blocks without content, but keep a place that is not theirs: cleared", NULL,
+			  0},
 	[CAUSE_BITMAP] = {"are damaged ones of sector bitmaps: emptied", NULL, 0},
 	[CAUSE_STATE_PRESENT] = {"have a state that does not exist, and a good place: taken as present",
 				 "the state of the block is a guess", VHDX_LOSS_DOUBT},
@@ -195,6 +198,8 @@ static struct verdict judge(const struct bat_repair *b, uint64_t i, uint64_t ent
 	if (verdict.cause == CAUSE_NONE && (clean & VHDX_BAT_STATE_MASK) == VHDX_BLOCK_ZERO &&
 	    clean & VHDX_BAT_OFFSET_MASK)
 		return (struct verdict){CAUSE_ZERO_OFFSET, VHDX_BLOCK_ZERO};
+	if (verdict.cause == CAUSE_NONE && vhdx_anchor_check(&b->limits, block, clean) != VHDX_ENTRY_OK)
+		return (struct verdict){CAUSE_ANCHOR, clean & VHDX_BAT_STATE_MASK};
 	if (verdict.cause == CAUSE_NONE && has_bits)
 		verdict.cause = CAUSE_RESERVED_BITS;
 	return verdict;
@@ -274,6 +279,17 @@ static struct err *separate_entry(struct bat_repair *b, uint64_t i, uint64_t *en
 		return repair_refuse(b->r, "too many blocks share their places");
 	*entry = copy.to | (*entry & VHDX_BAT_STATE_MASK);
 	return repair_add_copy(b->r, &copy);
+}
+
+/* A place kept for a block without content goes to the block that has some there; of two such, to the first.
+ */
+static struct err *free_anchor(struct bat_repair *b, uint64_t i, uint64_t *entry)
+{
+	if (!vhdx_entry_anchor(*entry) ||
+	    set_take(&b->used, vhdx_entry_anchor(*entry), b->limits.geometry->block_bytes))
+		return NULL;
+	*entry &= VHDX_BAT_STATE_MASK;
+	return count_cause(b, CAUSE_ANCHOR, i, 0);
 }
 
 typedef struct err *(*entry_fn)(struct bat_repair *b, uint64_t i, uint64_t *entry);
@@ -374,6 +390,7 @@ struct err *repair_bat(struct vhdx_repair *r)
 	TRY(walk(&b, repair_entry));
 	memset(b.used.bits, 0, (b.used.count / 64 + 1) * sizeof *b.used.bits);
 	TRY(walk(&b, separate_entry));
+	TRY(walk(&b, free_anchor));
 	TRY(note_causes(&b));
 	if (!r->has_log_place)
 		TRY(place_log(&b));

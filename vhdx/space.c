@@ -95,6 +95,26 @@ static struct err *mark_blocks(struct use_map *map, struct vhdx_bat *bat, struct
 	return NULL;
 }
 
+/* Places that blocks keep without content.  Of two that share one, both keep it. */
+static struct err *mark_anchors(struct use_map *map, struct vhdx_bat *bat, struct blk *file)
+{
+	const struct vhdx_geometry *geometry = bat->limits.geometry;
+	struct vhdx_run run;
+
+	for (uint64_t block = 0; block < geometry->block_count; block += run.count) {
+		TRY(vhdx_bat_get(bat, file, block, RUN_BLOCKS, &run));
+		if (run.state != VHDX_BLOCK_UNDEFINED && run.state != VHDX_BLOCK_UNMAPPED)
+			continue;
+		for (uint64_t i = 0; i < run.count; i++) {
+			uint64_t anchor = vhdx_bat_get_anchor(bat, block + i);
+
+			if (anchor)
+				mark(map, anchor, geometry->block_bytes);
+		}
+	}
+	return NULL;
+}
+
 /* Of a differencing file. */
 static struct err *mark_bitmaps(struct use_map *map, struct vhdx_bat *bat, struct blk *file)
 {
@@ -126,6 +146,7 @@ struct err *vhdx_space_find_gaps(struct vhdx_space *space, struct vhdx_bat *bat,
 		mark(&map, limits->regions->items[i].file_offset, limits->regions->items[i].length_bytes);
 	TRY(mark_blocks(&map, bat, file));
 	TRY(mark_bitmaps(&map, bat, file));
+	TRY(mark_anchors(&map, bat, file));
 	/* From the end, so that the lowest place is taken first. */
 	for (uint64_t mib = map.mib_count; mib-- > 0;) {
 		free_mib = is_used(&map, mib) ? 0 : free_mib + 1;

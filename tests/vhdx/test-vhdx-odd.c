@@ -51,8 +51,9 @@ static const struct layout {
 	 .file_mib = 8},
 	{"unknown items, and gaps between items", 1, 1, 2, 1, 3, 1, .entries = {BLOCK_AT(4)},
 	 .unknown_items = true, .item_gap = 4096, .file_mib = 5},
-	{"all states without space", 1, 1, 2, 1, 3, 1, .entries = {0, 1, 2, 3, 77 * MIB | 3, 5 * MIB | 1},
-	 .file_mib = 4},
+	{"all states without space", 1, 1, 2, 1, 3, 1, .entries = {0, 1, 2, 3, 77 * MIB}, .file_mib = 4},
+	{"blocks without content that keep a place", 1, 1, 2, 1, 3, 1,
+	 .entries = {BLOCK_AT(4), 5 * MIB | 1, 0, 7 * MIB | 3}, .file_mib = 9},
 	{"two equal headers, and an odd length", 1, 1, 2, 1, 3, 1, .entries = {BLOCK_AT(4)},
 	 .equal_headers = true, .file_mib = 5, .tail_bytes = 512},
 	{"the file ends where the disk does: QEMU's fixed files", 1, 1, 2, 1, 3, 1,
@@ -230,6 +231,26 @@ static void test_layouts(void **state)
 	}
 }
 
+/* The place that a block without content keeps is given to no other block: Windows would take it back. */
+static void test_kept_places(void **state)
+{
+	static const struct layout l = {
+		"kept places", 1, 1, 2, 1, 3, 1, .entries = {BLOCK_AT(4), 5 * MIB | 1, 0, 7 * MIB | 3},
+		.file_mib = 9};
+	struct blk *file = make(&l), *vhdx = vhdx_opened(file, VHDX_OPEN_WRITE);
+
+	(void)state;
+	for (unsigned i = 4; i < BLOCKS; i++)
+		assert_no_error(blk_pwrite(vhdx, "new", 3, i * BLOCK_BYTES, 0));
+	assert_no_error(vhdx_finish(vhdx));
+	assert_clean(file);
+	assert_int_equal(peek_le64(file, 3 * MIB + 8), 5 * MIB | 1);
+	assert_int_equal(peek_le64(file, 3 * MIB + 24), 7 * MIB | 3);
+	/* What lay free between them was taken. */
+	assert_int_equal(file->size_bytes, 11 * MIB);
+	assert_no_error(blk_close(vhdx));
+}
+
 static bool has_blocks(const struct layout *l)
 {
 	for (unsigned i = 0; i < BLOCKS; i++)
@@ -277,6 +298,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_layouts),
+		cmocka_unit_test(test_kept_places),
 		cmocka_unit_test(test_repairs),
 	};
 
