@@ -63,6 +63,9 @@ static void check_current(const struct vhdx_header *header, uint64_t at, uint64_
 	if (!header->log_length) {
 		if (has_log)
 			findings_add(findings, FINDING_FATAL, at, "there is no log, but it has a GUID");
+		else
+			findings_add(findings, FINDING_WARNING, at,
+				     "there is no log, without which the file cannot be changed safely");
 		return;
 	}
 	if (header->log_length % VHDX_MIB || header->log_offset % VHDX_MIB || header->log_offset < VHDX_MIB)

@@ -45,6 +45,48 @@ static struct err *take_text(const uint8_t *item, uint32_t item_bytes, uint32_t 
 	return *ret_text ? NULL : err_nomem();
 }
 
+static bool has_nul(const uint8_t *units, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += sizeof(le16))
+		if (!units[i] && !units[i + 1])
+			return true;
+	return false;
+}
+
+/* [MS-VHDX] 2.6.2.6.2 of one entry whose strings lie within the item. */
+static void check_entry(struct vhdx_locator *locator, const uint8_t *item,
+			const struct vhdx_disk_locator_entry *entry)
+{
+	uint32_t key = le32_get(entry->key_offset), value = le32_get(entry->value_offset);
+	uint16_t key_bytes = le16_get(entry->key_length), value_bytes = le16_get(entry->value_length);
+
+	if (!key || !key_bytes || !value || !value_bytes)
+		locator->odd = "has an empty key or value, which Windows refuses";
+	else if (has_nul(item + key, key_bytes) || has_nul(item + value, value_bytes))
+		locator->odd = "has a NUL in a key or value, which Windows refuses";
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* There may be tens of thousands. */
+static struct err *check_keys(struct vhdx_locator *locator)
+{
+	CLEANUP_FREE const char **keys = calloc(locator->count + 1, sizeof *keys);
+
+	if (!keys)
+		return err_nomem();
+	for (size_t i = 0; i < locator->count; i++)
+		keys[i] = locator->pairs[i].key;
+	qsort(keys, locator->count, sizeof *keys, compare_keys);
+	for (size_t i = 1; i < locator->count; i++)
+		if (!strcmp(keys[i - 1], keys[i]))
+			locator->odd = "has a key twice";
+	return NULL;
+}
+
 static struct err *decode(const uint8_t *item, uint32_t bytes, const char *name, struct vhdx_locator *locator)
 {
 	struct vhdx_disk_locator_header header;
@@ -54,6 +96,7 @@ static struct err *decode(const uint8_t *item, uint32_t bytes, const char *name,
 		return refuse_damaged(name);
 	memcpy(&header, item, sizeof header);
 	locator->type = header.locator_type;
+	locator->has_reserved = le16_get(header.reserved);
 	count = le16_get(header.key_value_count);
 	if (count > (bytes - sizeof header) / sizeof(struct vhdx_disk_locator_entry))
 		return refuse_damaged(name);
@@ -69,8 +112,9 @@ static struct err *decode(const uint8_t *item, uint32_t bytes, const char *name,
 			      &pair->key));
 		TRY(take_text(item, bytes, le32_get(entry.value_offset), le16_get(entry.value_length), name,
 			      &pair->value));
+		check_entry(locator, item, &entry);
 	}
-	return NULL;
+	return check_keys(locator);
 }
 
 struct err *vhdx_locator_read(struct blk *file, const struct vhdx_region *region,

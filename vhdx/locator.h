@@ -21,6 +21,8 @@ struct vhdx_locator {
 	struct guid type; /* of whom the keys are; VHDX_LOCATOR_TYPE */
 	struct vhdx_locator_pair *pairs;
 	size_t count;
+	bool has_reserved; /* a reserved field is not zero */
+	const char *odd; /* what in its form is wrong, as in "the parent locator …"; or NULL */
 };
 
 void vhdx_locator_deinit(struct vhdx_locator *locator);

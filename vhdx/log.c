@@ -23,6 +23,7 @@ struct entry {
 	uint32_t descriptor_count;
 	uint64_t flushed_file_offset;
 	uint64_t last_file_offset;
+	bool has_reserved; /* a reserved field that is not zero: against the specification, and harmless */
 };
 
 static uint32_t ring_add(const struct vhdx_log_ring *ring, uint32_t offset, uint64_t bytes)
@@ -69,6 +70,7 @@ static bool decode_entry(const uint8_t *sector, const struct vhdx_log_ring *ring
 	ret_entry->descriptor_count = le32_get(header.descriptor_count);
 	ret_entry->flushed_file_offset = le64_get(header.flushed_file_offset);
 	ret_entry->last_file_offset = le64_get(header.last_file_offset);
+	ret_entry->has_reserved = le32_get(header.reserved);
 	return ret_entry->length_bytes >= SECTOR && ret_entry->length_bytes % SECTOR == 0 &&
 	       ret_entry->length_bytes <= ring->length_bytes && ret_entry->tail % SECTOR == 0 &&
 	       ret_entry->tail < ring->length_bytes && ret_entry->number &&
@@ -77,7 +79,7 @@ static bool decode_entry(const uint8_t *sector, const struct vhdx_log_ring *ring
 }
 
 /* One descriptor; *is_data tells whether a data sector belongs to it. */
-static bool check_descriptor(const uint8_t *at, const struct entry *entry, const struct vhdx_log_ring *ring,
+static bool check_descriptor(const uint8_t *at, struct entry *entry, const struct vhdx_log_ring *ring,
 			     bool *is_data)
 {
 	struct vhdx_disk_log_data_descriptor data;
@@ -89,6 +91,7 @@ static bool check_descriptor(const uint8_t *at, const struct entry *entry, const
 	if (*is_data)
 		return le64_get(data.sequence_number) == entry->number &&
 		       is_target(ring, le64_get(data.file_offset), SECTOR);
+	entry->has_reserved |= le32_get(zero.reserved) != 0;
 	return le32_get(zero.signature) == VHDX_LOG_ZERO_SIGNATURE &&
 	       le64_get(zero.sequence_number) == entry->number &&
 	       is_target(ring, le64_get(zero.file_offset), le64_get(zero.zero_length));
@@ -105,7 +108,7 @@ static bool is_data_sector_of(const uint8_t *sector, uint64_t number)
 }
 
 /* The descriptors in one sector of an entry, whose offset in the entry is at. */
-static bool check_descriptor_sector(const uint8_t *sector, uint64_t at, const struct entry *entry,
+static bool check_descriptor_sector(const uint8_t *sector, uint64_t at, struct entry *entry,
 				    const struct vhdx_log_ring *ring, uint64_t *data_count)
 {
 	uint64_t end = HEADER_BYTES + entry->descriptor_count * (uint64_t)DESCRIPTOR_BYTES;
@@ -180,8 +183,8 @@ static struct err *read_sequence(struct blk *file, const struct vhdx_log_ring *r
 				 bool headless, struct vhdx_log_sequence *ret_sequence, uint64_t *ret_bytes)
 {
 	uint64_t bytes = 0, entry_count = 0, before = 0;
+	bool found, has_reserved = false;
 	struct entry last = {0};
-	bool found;
 
 	*ret_bytes = 0;
 	while (bytes < ring->length_bytes) {
@@ -193,6 +196,7 @@ static struct err *read_sequence(struct blk *file, const struct vhdx_log_ring *r
 		    entry.length_bytes > ring->length_bytes - bytes)
 			break;
 		last = entry;
+		has_reserved |= entry.has_reserved;
 		bytes += entry.length_bytes;
 		entry_count++;
 	}
@@ -208,6 +212,7 @@ static struct err *read_sequence(struct blk *file, const struct vhdx_log_ring *r
 		.last_number = last.number,
 		.flushed_file_offset = last.flushed_file_offset,
 		.last_file_offset = last.last_file_offset,
+		.has_reserved = has_reserved,
 	};
 	*ret_bytes = bytes;
 	return NULL;
@@ -263,7 +268,7 @@ static struct err *walk_data(struct blk *file, const struct vhdx_log_ring *ring,
 	return fn(arg, le64_get(data.file_offset), restored, SECTOR);
 }
 
-static struct err *walk_entry(struct blk *file, const struct vhdx_log_ring *ring, const struct entry *entry,
+static struct err *walk_entry(struct blk *file, const struct vhdx_log_ring *ring, struct entry *entry,
 			      vhdx_log_fn fn, void *arg)
 {
 	uint64_t data_at = descriptors_bytes(entry->descriptor_count);
@@ -328,5 +333,13 @@ struct err *vhdx_log_read(struct blk *file, const struct vhdx_headers *headers, 
 			     "the file is truncated: it was at least %" PRIu64
 			     " bytes long when its log was written, and now has %" PRIu64,
 			     ret_sequence->flushed_file_offset, file->size_bytes);
+	if (ret_sequence->flushed_file_offset % VHDX_MIB || ret_sequence->last_file_offset % VHDX_MIB)
+		findings_add(findings, FINDING_WARNING, ring.file_offset,
+			     "the log gives file lengths (%" PRIu64 ", %" PRIu64
+			     ") that are no multiples of 1 MiB",
+			     ret_sequence->flushed_file_offset, ret_sequence->last_file_offset);
+	if (ret_sequence->has_reserved)
+		findings_add(findings, FINDING_WARNING, ring.file_offset,
+			     "reserved fields of log entries are not zero");
 	return NULL;
 }

@@ -26,6 +26,7 @@ struct vhdx_log_sequence {
 	uint64_t last_number;
 	uint64_t flushed_file_offset; /* of the last entry */
 	uint64_t last_file_offset;
+	bool has_reserved; /* a reserved field of one of them is not zero */
 };
 
 /*

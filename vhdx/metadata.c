@@ -28,6 +28,8 @@ static void take_file_parameters(struct vhdx_metadata *metadata, const uint8_t *
 	memcpy(&parameters, value, sizeof parameters);
 	metadata->geometry.block_bytes = le32_get(parameters.block_size);
 	metadata->geometry.has_parent = le32_get(parameters.flags) & VHDX_FILE_HAS_PARENT;
+	metadata->reserved_parameters =
+		le32_get(parameters.flags) & ~(VHDX_FILE_HAS_PARENT | VHDX_FILE_LEAVE_ALLOCATED);
 	/* [MS-VHDX] 2.6.2.1: of no meaning in a differencing file. */
 	metadata->is_fixed =
 		!metadata->geometry.has_parent && le32_get(parameters.flags) & VHDX_FILE_LEAVE_ALLOCATED;
@@ -120,6 +122,12 @@ const struct vhdx_item *vhdx_metadata_find(const struct vhdx_metadata *metadata,
 	return NULL;
 }
 
+static uint64_t entry_at(uint64_t table_at, size_t i)
+{
+	return table_at + sizeof(struct vhdx_disk_metadata_header) +
+	       i * sizeof(struct vhdx_disk_metadata_entry);
+}
+
 static struct err *decode_table(const uint8_t *table, uint64_t at, struct findings *findings,
 				struct vhdx_metadata *metadata)
 {
@@ -152,6 +160,12 @@ static struct err *decode_table(const uint8_t *table, uint64_t at, struct findin
 			.length_bytes = le32_get(entry.length),
 			.flags = le32_get(entry.flags),
 		};
+		if (le32_get(entry.reserved))
+			findings_add(findings, FINDING_WARNING, entry_at(at, i),
+				     "a reserved field of metadata entry %zu is not zero", i);
+		if (guid_is_zero(&entry.item_id))
+			findings_add(findings, FINDING_ERROR, entry_at(at, i),
+				     "metadata entry %zu has no name, which Windows refuses", i);
 	}
 	return NULL;
 }
@@ -202,16 +216,13 @@ static void check_item(const struct vhdx_item *item, const struct vhdx_region *r
 	    ~(VHDX_METADATA_IS_USER | VHDX_METADATA_IS_VIRTUAL_DISK | VHDX_METADATA_IS_REQUIRED))
 		findings_add(findings, FINDING_WARNING, at, "reserved bits of metadata item %s are not zero",
 			     name);
+	if (known && !(item->flags & VHDX_METADATA_IS_REQUIRED))
+		findings_add(findings, FINDING_WARNING, at, "metadata item %s is not marked as required",
+			     name);
 	if (known && (known->flags ^ item->flags) & VHDX_METADATA_IS_VIRTUAL_DISK)
 		findings_add(findings, FINDING_ERROR, at,
 			     "metadata item %s belongs to the %s, which Windows refuses", name,
 			     item->flags & VHDX_METADATA_IS_VIRTUAL_DISK ? "disk" : "file");
-}
-
-static uint64_t entry_at(uint64_t table_at, size_t i)
-{
-	return table_at + sizeof(struct vhdx_disk_metadata_header) +
-	       i * sizeof(struct vhdx_disk_metadata_entry);
 }
 
 static bool items_overlap(const struct vhdx_item *a, const struct vhdx_item *b)
@@ -332,6 +343,9 @@ struct err *vhdx_metadata_read(struct blk *file, const struct vhdx_region *regio
 	TRY(take_values(file, region, findings, ret_metadata));
 	if (findings->fatal)
 		return NULL;
+	if (ret_metadata->reserved_parameters)
+		findings_add(findings, FINDING_WARNING, region->file_offset,
+			     "reserved bits of the file parameters are not zero");
 	status = vhdx_geometry_derive(&ret_metadata->geometry);
 	if (status != VHDX_GEOMETRY_OK)
 		findings_add(findings, FINDING_FATAL, region->file_offset, "%s",

@@ -23,6 +23,7 @@ struct vhdx_metadata {
 	struct guid disk_id;
 	bool is_fixed;
 	bool is_incomplete;
+	uint32_t reserved_parameters; /* bits of the file parameters that must be 0 */
 	uint8_t *new_locator; /* of a new differencing file: the parent locator as it lies on disk */
 	uint32_t new_locator_bytes;
 };

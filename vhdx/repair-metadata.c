@@ -178,8 +178,11 @@ static struct err *take_items(struct salvage *s)
 					  le32_get(entry.flags) &
 						  (VHDX_METADATA_IS_USER | VHDX_METADATA_IS_VIRTUAL_DISK |
 						   VHDX_METADATA_IS_REQUIRED)};
-		if (!trusted && guid_is_zero(&item.guid))
+		if (guid_is_zero(&item.guid)) {
+			if (trusted)
+				continue;
 			break;
+		}
 		TRY(take_item(s, &item, follows_at));
 		if (!item.length_bytes || !is_placed(s, &item))
 			continue;

@@ -152,7 +152,7 @@ const struct damage_case damage_cases[] = {
 	{{IN_METADATA, 28, 4, 1}, NULL, "reserved fields of the metadata"},
 	{{IN_METADATA, 8, 4, 0x00040000}, "physical sector size is missing", "is missing"},
 	{{IN_METADATA, 8, 4, 0}, "is missing", "is missing"},
-	{{IN_METADATA, 8, 4, 0x00060000}, NULL, NOTHING, DAMAGE_NONE},
+	{{IN_METADATA, 8, 4, 0x00060000}, NULL, "metadata entry 5 has no name"},
 	{{IN_METADATA, ITEM(0), 4, 1}, "must be understood", "must be understood"},
 	{{IN_METADATA, ITEM(1) + 16, 4, 4096}, "outside its region", "outside its region"},
 	{{IN_METADATA, ITEM(1) + 16, 4, 0xfffffff8}, "outside its region", "outside its region"},
@@ -164,12 +164,15 @@ const struct damage_case damage_cases[] = {
 	{{IN_METADATA, ITEM(1) + 24, 4, 4}, NULL, "belongs to the file"},
 	{{IN_METADATA, ITEM(0) + 24, 4, 6}, NULL, "belongs to the disk"},
 	{{IN_METADATA, ITEM(1) + 24, 4, 0x86}, NULL, "reserved bits of metadata"},
+	{{IN_METADATA, ITEM(1) + 24, 4, 2}, NULL, "disk size is not marked as required"},
+	{{IN_METADATA, ITEM(0) + 28, 4, 1}, NULL, "reserved field of metadata entry 0"},
 	{{IN_METADATA, ITEM(1) + 24, 4, 7}, "must be understood", "must be understood"},
 	/* Items: block size, flags, disk size, id, logical and physical sector. */
 	{{IN_ITEMS, 0, 4, 0}, "block size", "block size", DAMAGE_DOUBT},
 	{{IN_ITEMS, 0, 4, 512 << 20}, "block size", "block size", DAMAGE_DOUBT},
 	{{IN_ITEMS, 0, 4, 3 << 20}, "block size", "block size", DAMAGE_DOUBT},
 	{{IN_ITEMS, 0, 4, 512}, "block size", "block size", DAMAGE_DOUBT},
+	{{IN_ITEMS, 4, 4, 4}, NULL, "reserved bits of the file parameters"},
 	{{IN_ITEMS, 4, 4, 2}, "differencing file", "no parent locator", DAMAGE_DOUBT},
 	{{IN_ITEMS, 8, 8, 0}, "size is 0", "size is 0", DAMAGE_DOUBT},
 	{{IN_ITEMS, 8, 8, 1025}, "no multiple", "no multiple", DAMAGE_DOUBT},
@@ -193,7 +196,12 @@ const struct damage_case damage_cases[] = {
 	{{IN_BAT, ENTRY(1), 8, 1}, NULL, NOTHING, DAMAGE_NONE},
 	{{IN_BAT, ENTRY(1), 8, 2}, NULL, NOTHING, DAMAGE_NONE},
 	{{IN_BAT, ENTRY(1), 8, 3}, NULL, NOTHING, DAMAGE_NONE},
-	{{IN_BAT, ENTRY(1), 8, 500 * MIB | 1}, NULL, NOTHING, DAMAGE_NONE},
+	{{IN_BAT, ENTRY(1), 8, 500 * MIB | 1}, NULL, "without content, and points behind the end"},
+	{{IN_BAT, ENTRY(1), 8, MIB | 3}, NULL, "without content, and points into the log"},
+	{{IN_BAT, ENTRY(1), 8, METADATA | 1}, NULL, "without content, and points into a region"},
+	{{IN_BAT, ENTRY(1), 8, DATA | 3}, NULL, "is also another block's"},
+	{{IN_BAT, ENTRY(1), 8, (DATA + 2 * MIB) | 1}, NULL, "is also another block's"},
+	{{IN_BAT, ENTRY(1), 8, 500 * MIB}, NULL, NOTHING, DAMAGE_NONE}, /* not present: of no meaning */
 	{{IN_BAT, ENTRY(1), 8, 500 * MIB | 2}, NULL, "which Windows refuses"},
 	{{IN_BAT, ENTRY(6), 8, 0xfffffffffff00006}, NULL, NOTHING, DAMAGE_NONE}, /* behind the last block's */
 };

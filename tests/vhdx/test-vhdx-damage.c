@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/vhdx/lib-damage.h"
+#include "vhdx/repair.h"
 
 /* Two headers that differ in more than their number, which is equal: neither is current. */
 static void test_equal_numbers(void **state)
@@ -77,6 +78,29 @@ static void test_fields(void **state)
 	}
 }
 
+/* Without a log a file can be read, but not changed; a repair sets one up. */
+static void test_no_log(void **state)
+{
+	static const struct damage length = {IN_HEADER, 68, 4, 0};
+	CLEANUP_BLK struct blk *file = damage_sample();
+	CLEANUP_BLK struct blk *reference = vhdx_opened(copy_of(file), 0);
+	struct blk *vhdx;
+
+	(void)state;
+	damage_field(file, &length);
+	assert_no_errors_in(file);
+	assert_has_finding(file, "there is no log");
+	expect_error(vhdx_open_on(file, VHDX_OPEN_WRITE, NULL, &vhdx), "has no log", 0);
+	vhdx = vhdx_opened(borrowed(file), 0);
+	assert_same_range(vhdx, reference, DAMAGE_DISK_BYTES, 0);
+	assert_no_error(blk_close(vhdx));
+	assert_no_error(vhdx_repair_on(file, 0));
+	assert_clean(file);
+	vhdx = vhdx_opened(lent(file), VHDX_OPEN_WRITE);
+	assert_same_range(vhdx, reference, DAMAGE_DISK_BYTES, 0);
+	assert_no_error(blk_close(vhdx));
+}
+
 static void test_no_vhdx(void **state)
 {
 	static const char text[] = "this is a text, and not a disk image of any kind";
@@ -105,6 +129,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_equal_numbers),
+		cmocka_unit_test(test_no_log),
 		cmocka_unit_test(test_no_vhdx),
 	};
 
