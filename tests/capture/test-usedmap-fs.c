@@ -15,11 +15,17 @@
 
 #include "p2v/base/mem.h"
 #include "tests/capture/lib-fs.h"
+#include "tests/capture/lib-must.h"
 
 #define EXT4_CHECK                   \
 	{                            \
 		"e2fsck", "-f", "-n" \
 	}
+/* A scrub reads every copy; what it finds wrong is counted. */
+#define BTRFS_CHECK                                                                               \
+	"btrfs check \"$0\" && folder=$(mktemp -d) && mount -o loop \"$0\" \"$folder\" || exit; " \
+	"btrfs scrub start -B \"$folder\" && btrfs device stats -c \"$folder\"; status=$?; "      \
+	"umount \"$folder\"; rmdir \"$folder\"; exit $status"
 static const struct fs_case cases[] = {
 	{"ext4", "ext4", 96, 40, {"mke2fs", "-q", "-F", "-t", "ext4"}, EXT4_CHECK, FS_MOUNT, 1},
 	{"ext4, 1 KiB blocks, 64bit",
@@ -108,6 +114,30 @@ static const struct fs_case cases[] = {
 	 {"fsck.fat", "-n"},
 	 FS_MTOOLS,
 	 3},
+	{"btrfs, DUP metadata",
+	 "btrfs",
+	 500,
+	 60,
+	 {"mkfs.btrfs", "-q", "-f", "-m", "dup"},
+	 {"sh", "-c", BTRFS_CHECK},
+	 FS_MOUNT,
+	 3},
+	{"btrfs, without DUP, 4 KiB nodes",
+	 "btrfs",
+	 300,
+	 30,
+	 {"mkfs.btrfs", "-q", "-f", "-m", "single", "-n", "4096", "-R", "free-space-tree"},
+	 {"btrfs", "check", "-p"},
+	 FS_MOUNT,
+	 3},
+	{"btrfs, mixed",
+	 "btrfs",
+	 150,
+	 30,
+	 {"mkfs.btrfs", "-q", "-f", "--mixed", "-O", "^no-holes"},
+	 {"btrfs", "check", "-p"},
+	 FS_MOUNT,
+	 3},
 	{"swap", "swap", 64, 0, {"mkswap", "-q"}, {"swaplabel"}, FS_EMPTY, 1},
 };
 
@@ -167,11 +197,84 @@ static void test_lack_is_seen(void **state)
 	fs_remove(image);
 }
 
+static const struct fs_case *find_case(const char *name)
+{
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		if (!strcmp(cases[i].name, name))
+			return &cases[i];
+	fail_msg("no case %s", name);
+	return NULL;
+}
+
+static void expect_doubt(const char *image, const char *why)
+{
+	CLEANUP_USEDMAP struct usedmap map = {0};
+
+	fs_map(image, NULL, &map);
+	assert_non_null(map.pieces[0].doubt);
+	if (!strstr(map.pieces[0].doubt, why))
+		fail_msg("doubt '%s', not '%s'", map.pieces[0].doubt, why);
+	assert_int_equal(extents_total_bytes(&map.used), map.pieces[0].size_bytes);
+}
+
+/* A copy of the image, taken while it is mounted and right after an fsync, has a log. */
+static void test_btrfs_log(void **state)
+{
+	static const char script[] =
+		"folder=$(mktemp -d) && mount -o loop \"$0\" \"$folder\" || exit; sync -f \"$folder\"; "
+		"dd if=/dev/zero of=\"$folder/new\" bs=64k count=1 conv=fsync status=none; "
+		"cp --sparse=always \"$0\" \"$0.crashed\"; umount \"$folder\"; rmdir \"$folder\"";
+	const struct fs_case *fs = find_case("btrfs, mixed");
+	CLEANUP_FREE char *image = NULL;
+	CLEANUP_FREE char *crashed = NULL;
+
+	(void)state;
+	if (!fs_can_make(fs))
+		return;
+	image = fs_make(fs);
+	crashed = xasprintf("%s.crashed", image);
+	must_run((const char *const[]){"sh", "-c", script, image, NULL});
+	expect_doubt(crashed, "its log is not empty");
+	fs_remove(image);
+}
+
+static void damage(const char *image, uint64_t start, uint64_t end, uint64_t step)
+{
+	CLEANUP_BLK struct blk *blk = NULL;
+
+	must(blk_file_open(image, BLK_FILE_WRITE, 0, &blk));
+	for (uint64_t at = start; at < end; at += step) {
+		uint8_t byte;
+
+		must(blk_pread(blk, &byte, 1, at));
+		byte ^= 0x55;
+		must(blk_pwrite(blk, &byte, 1, at, 0));
+	}
+}
+
+static void test_btrfs_damage(void **state)
+{
+	const struct fs_case *fs = find_case("btrfs, without DUP, 4 KiB nodes");
+	CLEANUP_FREE char *image = NULL;
+
+	(void)state;
+	if (!fs_can_make(fs))
+		return;
+	image = fs_make(fs);
+	damage(image, (1 << 20) + 200, (uint64_t)fs->size_mib << 20, 4096);
+	expect_doubt(image, "the checksum of its block");
+	damage(image, 65536 + 100, 65536 + 101, 1);
+	expect_doubt(image, "the checksum of its superblock");
+	fs_remove(image);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rest_may_be_anything),
 		cmocka_unit_test(test_lack_is_seen),
+		cmocka_unit_test(test_btrfs_log),
+		cmocka_unit_test(test_btrfs_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
