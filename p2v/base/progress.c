@@ -102,8 +102,10 @@ void progress_destroy(struct progress *progress)
 {
 	if (!progress)
 		return;
-	draw(progress, run_now_ns());
-	if (progress->style == PROGRESS_BAR)
+	/* Nothing was to be done, or it never came to that. */
+	if (progress->total_bytes || progress->done_bytes)
+		draw(progress, run_now_ns());
+	if (progress->style == PROGRESS_BAR && (progress->total_bytes || progress->done_bytes))
 		fputc('\n', progress->stream);
 	pthread_mutex_destroy(&progress->lock);
 	free(progress);

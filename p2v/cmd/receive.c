@@ -203,13 +203,21 @@ static struct err *receive(const struct receive_options *options)
 	struct service service = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 	CLEANUP(sync_address_deinit) struct sync_address address = {0};
 	CLEANUP_FD int listener = -1;
+	struct stat st;
 
 	sync_forbid_core_files();
+	sync_tell_of_interruptions();
 	TRY(sync_address_parse(options->listen ?: "", &address));
 	if (mkdir(options->dir, 0700) && errno != EEXIST)
-		return err_from_errno(errno, "%s", options->dir);
-	TRY(load_key(options, &key));
+		return err_advise(err_from_errno(errno, "%s", options->dir),
+				  "name a folder, or one that can be made in a folder that exists");
+	if (stat(options->dir, &st) || (S_ISDIR(st.st_mode) && access(options->dir, W_OK | X_OK)))
+		return err_advise(err_from_errno(errno, "%s", options->dir),
+				  "name a folder that you may write to");
+	if (!S_ISDIR(st.st_mode))
+		return err_advise(err_refused("%s: is no folder", options->dir), "name a folder");
 	TRY(sync_listen(&address, &listener));
+	TRY(load_key(options, &key));
 	receiver.key = key;
 	TRY(receiver_create(&receiver, &service.receiver));
 	show_address(listener);

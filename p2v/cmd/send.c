@@ -20,6 +20,9 @@
 
 #define MAX_IDLE_TRIES 5 /* in a row that have brought nothing over */
 #define MAX_PAUSE_SECONDS 30
+#define FIND_KEY                                                                                            \
+	"copy the receiver's key file (by default .pairing-key in its --dir), or leave --key-file out and " \
+	"type the key"
 
 enum {
 	OPT_KEY = 256,
@@ -99,6 +102,11 @@ static struct err *take_key(struct send_options *options)
 	return err;
 }
 
+static struct err *one_key(void)
+{
+	return err_advise(err_usage("send: one key is enough"), "say either --key-file or --key, once");
+}
+
 static struct err *take_read_error(struct send_options *options)
 {
 	if (!strcmp(optarg, "zero"))
@@ -115,10 +123,9 @@ static struct err *take_option(void *arg, int option)
 
 	switch (option) {
 	case OPT_KEY:
-		return options->key ? err_usage("send: one key is enough") : take_key(options);
+		return options->key ? one_key() : take_key(options);
 	case OPT_KEY_FILE:
-		return options->key ? err_usage("send: one key is enough")
-				    : key_read_file(optarg, &options->key);
+		return options->key ? one_key() : err_advise(key_read_file(optarg, &options->key), FIND_KEY);
 	case OPT_DISK:
 		strv_add(&options->disks, optarg);
 		return NULL;
@@ -225,7 +232,9 @@ static struct err *send_until_done(const struct send_options *options, struct se
 		wire_bytes += result.wire_bytes;
 		if (result.content_bytes)
 			idle_tries = 0;
-		if (!err || err_kind(err) != ERR_FAILED || idle_tries + 1 >= MAX_IDLE_TRIES) {
+		/* What has never worked is no interruption, but a wrong name or a receiver that is not there.
+		 */
+		if (!err || err_kind(err) != ERR_FAILED || !wire_bytes || idle_tries + 1 >= MAX_IDLE_TRIES) {
 			*ret_result = result;
 			ret_result->read_bytes = read_bytes;
 			ret_result->content_bytes = content_bytes;
@@ -346,6 +355,7 @@ struct err *cmd_send(int argc, char **argv)
 	bool help = false;
 
 	sync_forbid_core_files();
+	sync_tell_of_interruptions();
 	TRY(cmd_take_options(argc, argv, long_options, take_option, &options, print_help, &help));
 	return help ? NULL : check_and_send(argc, argv, &options);
 }

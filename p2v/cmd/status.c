@@ -96,7 +96,8 @@ static struct err *list_jobs(const struct status_options *options)
 	DIR *dir = opendir(options->dir);
 
 	if (!dir)
-		return err_from_errno(errno, "%s", options->dir);
+		return err_advise(err_from_errno(errno, "%s", options->dir),
+				  "name the folder that 'p2v receive --dir' was given");
 	while ((entry = readdir(dir)))
 		if (entry->d_name[0] != '.' && (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN))
 			strv_add(&names, entry->d_name);

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -145,6 +146,11 @@ struct err *sync_listen(const struct sync_address *address, int *ret_fd)
 	freeaddrinfo(found);
 	if (!error)
 		return NULL;
+	if (error == EADDRNOTAVAIL)
+		return err_advise(
+			err_from_errno(error, "%s", address->host ?: "this machine"),
+			"name an address of this machine with --listen, or only a port: --listen :%s",
+			address->port);
 	return err_advise(err_from_errno(error, "port %s", address->port),
 			  "name another port with --listen, or end what uses this one");
 }
@@ -189,6 +195,22 @@ static struct err *finish_copy(void *arg, struct blk *blk)
 struct receiver_store sync_vhdx_store(const struct log *log)
 {
 	return (struct receiver_store){(void *)log, make_copy, open_copy, begin_copy, finish_copy};
+}
+
+static void end_on_signal(int signal_number)
+{
+	static const char message[] = "\np2v: interrupted: what was acknowledged is safe\n"
+				      "p2v: the same command goes on where this one was\n";
+
+	(void)!write(STDERR_FILENO, message, sizeof message - 1);
+	signal(signal_number, SIG_DFL);
+	raise(signal_number);
+}
+
+void sync_tell_of_interruptions(void)
+{
+	signal(SIGINT, end_on_signal);
+	signal(SIGTERM, end_on_signal);
 }
 
 void sync_forbid_core_files(void)

@@ -26,6 +26,9 @@ void sync_tune_socket(int fd);
 /* Copies as VHDX files, for struct receiver_options; the log must live as long. */
 struct receiver_store sync_vhdx_store(const struct log *log);
 
+/* Ctrl-C ends either side at any moment; the words of other verbs would not fit. */
+void sync_tell_of_interruptions(void);
+
 /* The key must not reach a core file by way of a copy that a library has made. */
 void sync_forbid_core_files(void);
 

@@ -37,12 +37,12 @@ bool wire_is_job_name(const char *name, size_t bytes)
 	return true;
 }
 
-static bool is_ascii(const char *text, size_t bytes)
+bool wire_is_disk_id(const char *id, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i++)
-		if (text[i] < ' ' || text[i] > '~')
+		if (id[i] < ' ' || id[i] > '~')
 			return false;
-	return true;
+	return bytes && bytes <= WIRE_MAX_ID_BYTES;
 }
 
 /* No control characters, which a terminal would obey; that it is UTF-8 is left to the terminal. */
@@ -156,9 +156,7 @@ static enum wire_result decode_disk(const uint8_t **body, size_t *bytes, struct 
 	*bytes -= disk->id_bytes;
 	if (!is_disk(disk) || !all_zero(wire.zero, sizeof wire.zero))
 		return WIRE_BAD_FIELD;
-	if (!disk->id_bytes || disk->id_bytes > WIRE_MAX_ID_BYTES || !is_ascii(disk->id, disk->id_bytes))
-		return WIRE_BAD_TEXT;
-	return WIRE_OK;
+	return wire_is_disk_id(disk->id, disk->id_bytes) ? WIRE_OK : WIRE_BAD_TEXT;
 }
 
 static bool is_new_id(const struct message_job *job, size_t index)

@@ -137,5 +137,7 @@ size_t wire_encode(const struct message *message, uint8_t *buf);
 
 /* Whether it may be the name of a job: a file name that means nothing but itself. */
 bool wire_is_job_name(const char *name, size_t bytes);
+/* Whether it may be the id of a disk. */
+bool wire_is_disk_id(const char *id, size_t bytes);
 
 #endif

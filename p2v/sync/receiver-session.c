@@ -194,8 +194,8 @@ static struct err *open_session(struct session *session)
 	TRY(session_claim_name(session, &message->job));
 	TRY(job_open(&session->receiver->options, &message->job, &session->job));
 	TRY(writer_start(&session->job, &session->writer));
-	log_info(session->receiver->options.log, "%s: job %s: %zu disks", session->peer, session->name,
-		 session->job.checkpoint.disk_count);
+	log_info(session->receiver->options.log, "%s: job %s: %zu disk%s", session->peer, session->name,
+		 session->job.checkpoint.disk_count, session->job.checkpoint.disk_count == 1 ? "" : "s");
 	set_state(session, SESSION_OPEN);
 	return send_ready(session);
 }

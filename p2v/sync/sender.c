@@ -6,6 +6,7 @@
 #include "p2v/sync/sender.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,21 +257,30 @@ static struct err *run_session(struct run *run, struct channel *control, struct 
 static struct err *check_options(const struct sender_options *options)
 {
 	if (!options->disk_count || options->disk_count > WIRE_MAX_DISKS)
-		return err_usage("%zu disks cannot be sent: 1 to %u can", options->disk_count,
-				 WIRE_MAX_DISKS);
+		return err_advise(err_usage("%zu disks cannot be sent", options->disk_count),
+				  "send 1 to %u disks in one job", WIRE_MAX_DISKS);
 	if (!wire_is_job_name(options->name, strlen(options->name)))
-		return err_advise(err_usage("'%s' cannot be the name of a job", options->name),
-				  "use up to %u letters, digits, '.', '_' and '-'", WIRE_MAX_NAME_BYTES);
+		return err_advise(
+			err_usage("'%s' cannot be the name of a job", options->name),
+			"give it another with --name: up to %u letters, digits, '.', '_' and '-', the first "
+			"not a '.'",
+			WIRE_MAX_NAME_BYTES);
 	for (size_t i = 0; i < options->disk_count; i++) {
-		size_t bytes = strlen(options->disks[i].id);
+		const char *id = options->disks[i].id;
 		const struct blk *blk = options->disks[i].blk;
 
-		if (!bytes || bytes > WIRE_MAX_ID_BYTES)
-			return err_usage("'%s' cannot be the id of a disk", options->disks[i].id);
+		if (!wire_is_disk_id(id, strlen(id)))
+			return err_advise(
+				err_usage("'%s' cannot be the name of a disk", id),
+				"give it another one, by a link for example: up to %u ASCII characters",
+				WIRE_MAX_ID_BYTES);
 		if (!blk->size_bytes || blk->size_bytes > WIRE_MAX_DISK_BYTES ||
 		    blk->size_bytes % blk->logical_sector_bytes)
-			return err_refused("%s: is of a size that no disk of the receiver's can have",
-					   options->disks[i].id);
+			return err_advise(
+				err_refused("%s: no disk can be of this size: %" PRIu64 " bytes", id,
+					    blk->size_bytes),
+				"name the image of a whole disk: whole sectors of %u bytes, up to 64 TiB",
+				blk->logical_sector_bytes);
 	}
 	return NULL;
 }

@@ -91,7 +91,8 @@ check 'a first run' send --verify
 check 'is equal' equal
 check 'what VHDX checkers accept' sound
 check 'and complete' is_complete
-send --json >"$work/result.json"
+send --json >"$work/result.json" 2>"$work/progress.json"
+check 'progress ends at the total' jq -e -s '.[-1].progress | .done_bytes == .total_bytes and .done_bytes > 50000000' "$work/progress.json"
 check 'a second run costs next to nothing' costs_at_most 20000
 printf 'other' | dd of="$work/b.img" bs=1 seek=123456 conv=notrunc status=none
 check 'a difference is noticed' is_not equal
