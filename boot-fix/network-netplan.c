@@ -12,16 +12,12 @@
 #include "boot-fix/edit.h"
 #include "boot-fix/fixes.h"
 #include "boot-fix/network.h"
-#include "boot-fix/stable.h"
 #include "p2v/base/mem.h"
 
 #define NOWHERE SIZE_MAX
 
 struct editing {
-	const struct machine *machine;
-	struct plan *plan;
-	const char *path;
-	struct strv replaced; /* addresses */
+	struct mac_editing macs;
 	/* Indentation of the keys that the current line lies in, NOWHERE if it lies in none. */
 	size_t ethernets, interface, match;
 	char *name; /* of the interface: its set-name, else its key */
@@ -99,40 +95,25 @@ static bool enter_line(struct editing *editing, const char *line, const char *re
 static char *edit_line(void *arg, const char *line, const char *rest)
 {
 	struct editing *editing = arg;
-	const struct machine_nic *nic;
-	struct span driver, span;
+	struct span driver;
 
 	if (is_blank(line) || !enter_line(editing, line, rest))
 		return NULL;
 	driver = find_value(line, "driver");
 	if (driver.end > driver.start)
 		plan_add_finding(
-			editing->plan, FINDING_WARNING,
+			editing->macs.plan, FINDING_WARNING,
 			"%s asks for the driver %s, which is the old card's: let it name the interface "
 			"instead",
-			editing->path, line + driver.start);
-	span = find_value(line, "macaddress");
-
-	CLEANUP_FREE char *mac = edit_piece(line, span);
-	if (!network_is_mac(mac) || network_find_mac(editing->machine, mac))
-		return NULL;
-	nic = network_find_name(editing->machine, editing->name);
-	if (!nic || !nic->mac) {
-		plan_add_finding(editing->plan, FINDING_WARNING,
-				 "%s is for the MAC address %s, which no network card of the machine has",
-				 editing->path, mac);
-		return NULL;
-	}
-	strv_add(&editing->replaced, mac);
-	return edit_replace_piece(line, span, nic->mac);
+			editing->macs.path, line + driver.start);
+	return network_replace_mac(&editing->macs, line, find_value(line, "macaddress"), editing->name);
 }
 
 static char *reason(void *arg)
 {
-	struct editing *editing = arg;
-	CLEANUP_FREE char *list = stable_list_text(&editing->replaced);
+	const struct editing *editing = arg;
 
-	return xasprintf("no card of the machine has the MAC address %s", list);
+	return network_mac_reason(&editing->macs);
 }
 
 static bool applies(const struct fix_context *context)
@@ -147,9 +128,7 @@ static struct err *plan_netplan(const struct fix_context *context, struct plan *
 	TRY(edit_expand(plan, "/etc/netplan/*.yaml", &paths));
 	for (size_t i = 0; i < paths.count; i++) {
 		struct editing editing = {
-			.machine = context->machine,
-			.plan = plan,
-			.path = paths.items[i],
+			.macs = {.machine = context->machine, .plan = plan, .path = paths.items[i]},
 			.ethernets = NOWHERE,
 			.interface = NOWHERE,
 			.match = NOWHERE,
@@ -157,7 +136,7 @@ static struct err *plan_netplan(const struct fix_context *context, struct plan *
 		struct err *err = edit_file(plan, paths.items[i], edit_line, &editing, reason);
 
 		free(editing.name);
-		strv_deinit(&editing.replaced);
+		strv_deinit(&editing.macs.replaced);
 		TRY(err);
 	}
 	return NULL;

@@ -13,7 +13,6 @@
 #include "boot-fix/edit.h"
 #include "boot-fix/fixes.h"
 #include "boot-fix/network.h"
-#include "boot-fix/stable.h"
 #include "p2v/base/mem.h"
 
 /* A format of KEY=value lines, with or without sections. */
@@ -48,20 +47,17 @@ static const struct format {
 };
 
 struct editing {
-	const struct machine *machine;
+	struct mac_editing macs;
 	const struct format *format;
-	struct plan *plan;
-	const char *path;
 	char *name; /* the interface that the file is for */
 	char *section;
-	struct strv replaced; /* addresses */
 };
 
 static void editing_deinit(struct editing *editing)
 {
 	free(editing->name);
 	free(editing->section);
-	strv_deinit(&editing->replaced);
+	strv_deinit(&editing->macs.replaced);
 }
 
 /* A line's key and value; keys may have '-' in them, and blanks may stand around the '='. */
@@ -109,7 +105,6 @@ static bool in_section(const struct editing *editing, const char *section)
 static char *edit_tie(void *arg, const char *line, const char *rest)
 {
 	struct editing *editing = arg;
-	const struct machine_nic *nic;
 	struct span key_span, span;
 
 	(void)rest;
@@ -127,31 +122,21 @@ static char *edit_tie(void *arg, const char *line, const char *rest)
 	if (format->match_section && in_section(editing, format->match_section) &&
 	    is_one_of(key, format->bus_keys) && strcmp(value, "*"))
 		plan_add_finding(
-			editing->plan, FINDING_WARNING,
+			editing->macs.plan, FINDING_WARNING,
 			"%s asks for the old hardware (%s=%s) and will not apply on the new: let it name "
 			"the interface instead",
-			editing->path, key, value);
-	if (!is_one_of(key, format->mac_keys) || !network_is_mac(value) ||
-	    (format->mac_section && !in_section(editing, format->mac_section)) ||
-	    network_find_mac(editing->machine, value))
+			editing->macs.path, key, value);
+	if (!is_one_of(key, format->mac_keys) ||
+	    (format->mac_section && !in_section(editing, format->mac_section)))
 		return NULL;
-	nic = editing->name ? network_find_name(editing->machine, editing->name) : NULL;
-	if (!nic || !nic->mac) {
-		plan_add_finding(editing->plan, FINDING_WARNING,
-				 "%s is for the MAC address %s, which no network card of the machine has",
-				 editing->path, value);
-		return NULL;
-	}
-	strv_add(&editing->replaced, value);
-	return edit_replace_piece(line, span, nic->mac);
+	return network_replace_mac(&editing->macs, line, span, editing->name);
 }
 
 static char *reason(void *arg)
 {
-	struct editing *editing = arg;
-	CLEANUP_FREE char *list = stable_list_text(&editing->replaced);
+	const struct editing *editing = arg;
 
-	return xasprintf("no card of the machine has the MAC address %s", list);
+	return network_mac_reason(&editing->macs);
 }
 
 static bool applies(const struct fix_context *context)
@@ -167,10 +152,8 @@ static struct err *plan_format_files(const struct fix_context *context, struct p
 	TRY(edit_expand(plan, format->pattern, &paths));
 	for (size_t i = 0; i < paths.count; i++) {
 		struct editing editing = {
-			.machine = context->machine,
+			.macs = {.machine = context->machine, .plan = plan, .path = paths.items[i]},
 			.format = format,
-			.plan = plan,
-			.path = paths.items[i],
 		};
 		struct err *err = edit_visit(plan, paths.items[i], find_name, &editing);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Looking network cards up, and reading udev's rules about them. */
+/* Looking network cards up, replacing their addresses, and reading udev's rules about them. */
 #include "boot-fix/network.h"
 
 #include <ctype.h>
 #include <string.h>
 
+#include "boot-fix/stable.h"
 #include "p2v/base/mem.h"
 
 bool network_mac_equal(const char *a, const char *b)
@@ -122,4 +123,30 @@ bool net_rule_parse(const char *line, struct net_rule *ret_rule)
 	*ret_rule = rule;
 	rule = (struct net_rule){0};
 	return true;
+}
+
+char *network_replace_mac(struct mac_editing *editing, const char *line, struct span span,
+			  const char *interface)
+{
+	CLEANUP_FREE char *mac = edit_piece(line, span);
+	const struct machine_nic *nic;
+
+	if (!network_is_mac(mac) || network_find_mac(editing->machine, mac))
+		return NULL;
+	nic = interface ? network_find_name(editing->machine, interface) : NULL;
+	if (!nic || !nic->mac) {
+		plan_add_finding(editing->plan, FINDING_WARNING,
+				 "%s is for the MAC address %s, which no network card of the machine has",
+				 editing->path, mac);
+		return NULL;
+	}
+	strv_add(&editing->replaced, mac);
+	return edit_replace_piece(line, span, nic->mac);
+}
+
+char *network_mac_reason(const struct mac_editing *editing)
+{
+	CLEANUP_FREE char *list = stable_list_text(&editing->replaced);
+
+	return xasprintf("no card of the machine has the MAC address %s", list);
 }

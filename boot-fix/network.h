@@ -3,6 +3,7 @@
 #ifndef BOOT_FIX_NETWORK_H
 #define BOOT_FIX_NETWORK_H
 
+#include "boot-fix/edit.h"
 #include "boot-fix/fix.h"
 
 /* NULL if the machine has no such card; the MAC address in any of its spellings. */
@@ -14,6 +15,23 @@ bool network_mac_equal(const char *a, const char *b);
 
 /* Six bytes in hexadecimal with ':' or '-'. */
 bool network_is_mac(const char *text);
+
+/* A file that names cards by their addresses, while it is edited. */
+struct mac_editing {
+	const struct machine *machine;
+	struct plan *plan;
+	const char *path;
+	struct strv replaced; /* addresses that no card has; the owner's to deinit */
+};
+
+/* The line with the address of the machine's card of that name in place of the one at span.  NULL where
+ * nothing is to be changed: no address is there, or one that a card has, or there is no such card, which
+ * becomes a finding.  interface may be NULL: unknown. */
+char *network_replace_mac(struct mac_editing *editing, const char *line, struct span span,
+			  const char *interface);
+
+/* Why addresses were replaced. */
+char *network_mac_reason(const struct mac_editing *editing);
 
 /* What a udev rule says of an interface: pieces of its line, empty where it says nothing. */
 struct net_rule {
