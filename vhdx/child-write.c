@@ -31,20 +31,23 @@ static uint64_t block_sectors(const struct vhdx *vhdx)
 	return vhdx->metadata.geometry.block_bytes / vhdx->metadata.geometry.logical_sector_bytes;
 }
 
-/* What state the bitmap of a block is in that is not present. */
-static struct err *look_at_bitmap(struct vhdx *vhdx, uint64_t block, bool *ret_has_bitmap, bool *ret_is_clean)
+/* Whether the bitmap is there, and need not be changed for the block to become partially present.  Another
+ * thread may have made it so just now: then its bits say what that has written. */
+static struct err *look_at_bitmap(struct vhdx *vhdx, uint64_t block, bool *ret_has_bitmap, bool *ret_is_ready)
 {
 	const struct vhdx_geometry *geometry = &vhdx->metadata.geometry;
 	uint64_t first = sector_of(vhdx, block << geometry->block_shift), file_offset, count;
+	struct vhdx_run run;
 	bool present;
 
 	TRY(vhdx_bat_get_bitmap(&vhdx->bat, vhdx->file, block >> geometry->chunk_shift, &file_offset));
+	TRY(vhdx_bat_get(&vhdx->bat, vhdx->file, block, 1, &run));
 	*ret_has_bitmap = file_offset;
-	*ret_is_clean = false;
-	if (!file_offset)
+	*ret_is_ready = run.state != VHDX_BLOCK_NOT_PRESENT;
+	if (!file_offset || *ret_is_ready)
 		return NULL;
 	TRY(vhdx_bitmap_get(&vhdx->bitmap, vhdx->file, first, block_sectors(vhdx), &present, &count));
-	*ret_is_clean = !present && count == block_sectors(vhdx);
+	*ret_is_ready = !present && count == block_sectors(vhdx);
 	return NULL;
 }
 
@@ -65,12 +68,12 @@ static struct err *prepare_in_memory(struct vhdx *vhdx, uint64_t block, bool *re
 	const struct vhdx_geometry *geometry = &vhdx->metadata.geometry;
 	uint64_t first = sector_of(vhdx, block << geometry->block_shift), offset;
 	uint64_t chunk = block >> geometry->chunk_shift;
-	bool has_bitmap, is_clean;
+	bool has_bitmap, is_ready;
 	LOCKED(&vhdx->map_lock);
 
-	TRY(look_at_bitmap(vhdx, block, &has_bitmap, &is_clean));
-	*ret_changed = !is_clean;
-	if (is_clean)
+	TRY(look_at_bitmap(vhdx, block, &has_bitmap, &is_ready));
+	*ret_changed = !is_ready;
+	if (is_ready)
 		return NULL;
 	if (has_bitmap) {
 		TRY(vhdx_bitmap_set(&vhdx->bitmap, vhdx->file, first, block_sectors(vhdx), false));

@@ -136,6 +136,52 @@ static void test_child(void **state)
 	test_dir_remove(dir);
 }
 
+/* Each writes sectors of its own of a block that the child does not have yet, nor its chunk a bitmap. */
+static void *write_sectors(void *arg)
+{
+	struct worker *w = arg;
+	uint8_t buf[4096];
+
+	memset(buf, (int)w->number + 1, sizeof buf);
+	w->err = blk_pwrite(w->vhdx, buf, sizeof buf, w->number * sizeof buf, 0);
+	return NULL;
+}
+
+/* Whoever comes second to a new block finds it made, and must not make it once more. */
+static void test_new_block(void **state)
+{
+	struct vhdx_create_options options = {.size_bytes = 8 * MIB, .block_bytes = 1 << 20};
+	struct blk *parent_file, *parent = vhdx_in_memory(&options, &parent_file);
+
+	(void)state;
+	assert_no_error(vhdx_finish(parent));
+	for (unsigned round = 0; round < 200; round++) {
+		struct worker workers[THREADS] = {0};
+		uint8_t model[THREADS * 4096], got[THREADS * 4096];
+		struct blk *file;
+
+		assert_no_error(blk_mem_create(0, &file));
+		options.parent = vhdx_opened(borrowed(parent_file), 0);
+		assert_no_error(vhdx_create_on(file, &options, NULL, &workers[0].vhdx));
+		for (unsigned i = 0; i < THREADS; i++) {
+			workers[i] = (struct worker){.vhdx = workers[0].vhdx, .number = i};
+			memset(model + i * 4096, (int)i + 1, 4096);
+		}
+		for (unsigned i = 0; i < THREADS; i++)
+			assert_int_equal(pthread_create(&workers[i].thread, NULL, write_sectors, &workers[i]),
+					 0);
+		for (unsigned i = 0; i < THREADS; i++) {
+			pthread_join(workers[i].thread, NULL);
+			assert_no_error(workers[i].err);
+		}
+		assert_no_error(blk_pread(workers[0].vhdx, got, sizeof got, 0));
+		if (memcmp(got, model, sizeof got))
+			fail_msg("round %u: what one thread wrote is gone", round);
+		assert_no_error(blk_close(workers[0].vhdx));
+	}
+	assert_no_error(blk_close(parent));
+}
+
 /* All write the same place, over several blocks, each with its own byte. */
 static void *write_same(void *arg)
 {
@@ -234,9 +280,8 @@ static void test_range_lock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_allocation),
-		cmocka_unit_test(test_child),
-		cmocka_unit_test(test_overlap),
+		cmocka_unit_test(test_allocation), cmocka_unit_test(test_child),
+		cmocka_unit_test(test_new_block),  cmocka_unit_test(test_overlap),
 		cmocka_unit_test(test_range_lock),
 	};
 
