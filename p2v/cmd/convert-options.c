@@ -144,7 +144,7 @@ static struct err *take_option(void *arg, int option)
 }
 
 /* "/srv/images/web 1.img" gives "web 1"; what a file name should not hold becomes '-'. */
-static char *name_from_path(const char *path)
+char *convert_name_from_path(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char *name = xstrdup(slash ? slash + 1 : path);
@@ -181,7 +181,7 @@ static struct err *check_combination(struct convert_options *options)
 		return err_advise(err_usage("convert: --out is missing"),
 				  "name the folder for the result, for example --out vms");
 	if (!options->name)
-		options->name = name_from_path(options->sources.items[0]);
+		options->name = convert_name_from_path(options->sources.items[0]);
 	return check_name(options->name);
 }
 

@@ -108,7 +108,7 @@ static void print_machine(const struct conversion *c)
 	putchar('\n');
 }
 
-static void print_findings(const struct conversion *c)
+void convert_print_findings(const struct conversion *c)
 {
 	size_t index;
 	json_t *finding;
@@ -170,7 +170,7 @@ struct err *convert_print(const struct conversion *c, const char *result_dir)
 		return NULL;
 	}
 	print_changes(c);
-	print_findings(c);
+	convert_print_findings(c);
 	if (result_dir)
 		print_result(c, result_dir);
 	return NULL;

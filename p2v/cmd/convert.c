@@ -149,7 +149,7 @@ static struct err *convert(struct conversion *c)
 	return convert_print(c, result);
 }
 
-static void conversion_deinit(struct conversion *c)
+void convert_deinit(struct conversion *c)
 {
 	/* The plan reads through the guest, the guest ends with the session. */
 	plan_destroy(c->plan);
@@ -172,7 +172,7 @@ struct err *cmd_convert(int argc, char **argv)
 		struct conversion conversion = {.options = &options, .log = &log};
 
 		err = convert(&conversion);
-		conversion_deinit(&conversion);
+		convert_deinit(&conversion);
 	}
 	convert_options_deinit(&options);
 	return err;

@@ -37,6 +37,9 @@ struct err *convert_options_parse(int argc, char **argv, struct convert_options 
 	ERR_MUST_CHECK;
 void convert_options_deinit(struct convert_options *options);
 
+/* What a machine is called unless the user says it: the file's name without its ending. */
+char *convert_name_from_path(const char *path);
+
 /* Seconds that the steps took, for the report. */
 struct convert_times {
 	uint64_t started_ns;
@@ -58,6 +61,10 @@ struct conversion {
 	struct convert_times times;
 };
 
+/* Gives up what it holds; not what it refers to. */
+void convert_deinit(struct conversion *conversion);
+#define CLEANUP_CONVERSION CLEANUP(convert_deinit)
+
 /* The virtual machine on that target, as it will be described; image_dir may be NULL. */
 struct err *convert_derive_vm(const struct conversion *conversion, const struct machine *machine,
 			      enum target target, const char *image_dir, struct vm *ret_vm) ERR_MUST_CHECK;
@@ -74,6 +81,9 @@ struct err *convert_check_space(struct conversion *conversion, const char *folde
 
 /* See p2v-report.json(5); the caller's reference. */
 json_t *convert_report(const struct conversion *conversion);
+
+/* On standard output: what is to be known of the system. */
+void convert_print_findings(const struct conversion *conversion);
 
 /* Says on standard output what was done, or what would be. */
 struct err *convert_print(const struct conversion *conversion, const char *result_dir) ERR_MUST_CHECK;

@@ -4,22 +4,24 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/cmd/cmd.h"
+#include "p2v/cmd/convert.h"
 #include "p2v/cmd/scan-machine.h"
-#include "p2v/cmd/session.h"
 
 struct scan_options {
 	const struct strv *sources;
 	const char *sysroot;
+	unsigned targets; /* 0: not told */
 	bool json, used;
 	unsigned verbose;
 };
 
-enum { OPT_SYSROOT = 256 };
+enum { OPT_SYSROOT = 256, OPT_TO };
 
 static const struct option long_options[] = {
 	{"json", no_argument, NULL, 'j'},
 	{"used", no_argument, NULL, 'u'},
 	{"sysroot", required_argument, NULL, OPT_SYSROOT},
+	{"to", required_argument, NULL, OPT_TO},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
@@ -35,6 +37,8 @@ static void print_help(void)
 	      "kernels, boot loader, partitions, network, and what would stop a conversion. Reads only.\n"
 	      "\n"
 	      "  --json         machine.json and more on standard output\n"
+	      "  --to TARGETS   what a conversion for them would meet: hyperv (default), kvm, vmware, xen, "
+	      "all\n"
 	      "  --used         also how much of each disk of this machine holds data\n"
 	      "  --sysroot DIR  the machine whose /sys, /proc, /dev and /etc, or copies of them, are below "
 	      "DIR\n"
@@ -88,39 +92,56 @@ static void print_system(const struct session *session)
 			printf(", %s", interface->addresses.items[k]);
 		printf(" (%s)\n", interface->defined_in);
 	}
-	for (size_t i = 0; i < inspection->leftover_count; i++)
-		printf("note: %s is of no use on a virtual machine: %s\n", inspection->leftovers[i].name,
-		       inspection->leftovers[i].why);
 }
 
-static struct err *print_json(const struct session *session)
+/* machine.json, and what a conversion would change and should tell. */
+static struct err *print_json(const struct conversion *conversion)
 {
-	CLEANUP_JSON json_t *json = machine_to_json(&session->machine);
+	CLEANUP_JSON json_t *json = machine_to_json(&conversion->session.machine);
 
+	json_object_update(json, conversion->changes);
 	if (json_dumpf(json, stdout, JSON_INDENT(2)))
 		return err_failed("cannot write to standard output");
 	putchar('\n');
 	return NULL;
 }
 
+static void print_plan(const struct conversion *conversion)
+{
+	size_t changes = json_array_size(json_object_get(conversion->changes, "changes"));
+
+	convert_print_findings(conversion);
+	printf("p2v convert can take it; it would make %zu change%s, which its --dry-run shows\n", changes,
+	       changes == 1 ? "" : "s");
+}
+
+/* A plan is made as for a conversion, so that all that would stop one is met. */
 static struct err *scan(const struct scan_options *options)
 {
 	struct log log = cmd_log(options->verbose);
-	CLEANUP_SCRATCH struct scratch *work = NULL;
-	CLEANUP_SESSION struct session session = {0};
+	CLEANUP_FREE char *name = convert_name_from_path(options->sources->items[0]);
+	struct convert_options convert = {
+		.name = name,
+		.targets = options->targets ? options->targets : TARGET_HYPERV,
+	};
+	CLEANUP_CONVERSION struct conversion conversion = {.options = &convert, .log = &log};
+	struct session *session = &conversion.session;
 	struct err *err;
 
-	TRY(scratch_create(cmd_temporary_dir(), "p2v-scan", &work));
-	TRY(session_open(options->sources, scratch_path(work), 0, &log, &session));
-	err = session_inspect(&session);
-	if (options->json && !err)
-		return print_json(&session);
-	for (size_t i = 0; i < session.machine.disk_count; i++)
-		print_disk(&session.machine.disks[i]);
+	TRY(scratch_create(cmd_temporary_dir(), "p2v-scan", &conversion.temporary));
+	TRY(session_open(options->sources, scratch_path(conversion.temporary), 0, &log, session));
+	err = session_inspect(session);
+	if (!options->json)
+		for (size_t i = 0; i < session->machine.disk_count; i++)
+			print_disk(&session->machine.disks[i]);
 	if (err)
 		return err;
-	print_system(&session);
-	puts("p2v convert can take it");
+	if (!options->json)
+		print_system(session);
+	TRY(convert_make_plan(&conversion));
+	if (options->json)
+		return print_json(&conversion);
+	print_plan(&conversion);
 	return NULL;
 }
 
@@ -128,6 +149,8 @@ static struct err *take_option(void *arg, int option)
 {
 	struct scan_options *options = arg;
 
+	if (option == OPT_TO)
+		return targets_parse(optarg, &options->targets);
 	if (option == OPT_SYSROOT)
 		options->sysroot = optarg;
 	options->json |= option == 'j';
@@ -147,6 +170,9 @@ struct err *cmd_scan(int argc, char **argv)
 		return NULL;
 	for (; optind < argc; optind++)
 		strv_add(&sources, argv[optind]);
+	if (!sources.count && options.targets)
+		return err_advise(err_usage("scan: --to is about images"),
+				  "name the disks of the machine that is to be converted");
 	if (!sources.count)
 		return scan_machine(options.sysroot ? options.sysroot : "",
 				    (options.json ? SCAN_JSON : 0) | (options.used ? SCAN_USED : 0));

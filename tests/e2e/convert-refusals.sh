@@ -118,8 +118,12 @@ mkdir -p "$out/x"
 check 'result exists' refuses 3 'exists already' "${convert[@]}" "$work/random.img"
 rm -r "$out"
 
-# Programs that are missing, or hang.
 make_disk "$work/os.img" "$work/os"
+refused 'a system without a kernel' 3 'no kernel' "${convert[@]}" "$work/os.img"
+check 'a system without a kernel: scan says it too' refuses 3 'no kernel' "$p2v" scan "$work/os.img"
+check 'scan: --to without a disk' refuses 2 'is about images' "$p2v" scan --to kvm
+
+# Programs that are missing, or hang.
 without() {
 	# In a mount namespace of its own nobody else misses the program.
 	local program
