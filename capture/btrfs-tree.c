@@ -224,7 +224,7 @@ static int compare_chunks(const void *a, const void *b)
 static struct err *read_system_chunks(struct btrfs *btrfs, const struct disk_super *super)
 {
 	uint32_t bytes = le32_get(super->system_chunk_bytes), at = 0;
-	struct btrfs_chunk chunks[sizeof super->system_chunks / sizeof(struct disk_chunk)];
+	struct btrfs_chunk chunks[sizeof super->system_chunks / sizeof(struct disk_chunk)] = {0};
 	size_t count = 0;
 
 	while (at < bytes) {
