@@ -162,6 +162,23 @@ static struct err *set_present(struct vhdx *vhdx, uint64_t block, uint64_t len_b
 	return NULL;
 }
 
+struct err *vhdx_child_claim(struct vhdx *vhdx, uint64_t len_bytes, uint64_t offset)
+{
+	uint64_t block = offset >> vhdx->metadata.geometry.block_shift;
+	struct vhdx_run run;
+
+	TRY(vhdx_lookup(vhdx, block, 1, &run));
+	if (run.state == VHDX_BLOCK_NOT_PRESENT)
+		TRY(make_partial(vhdx, block, &run));
+	/* In any other state the parent is not asked. */
+	if (run.state != VHDX_BLOCK_PARTIALLY_PRESENT)
+		return NULL;
+	LOCKED(&vhdx->map_lock);
+
+	return vhdx_bitmap_set(&vhdx->bitmap, vhdx->file, sector_of(vhdx, offset), sector_of(vhdx, len_bytes),
+			       true);
+}
+
 /* What is written: bytes, or zeros where there are none. */
 struct content {
 	const uint8_t *bytes;

@@ -31,4 +31,9 @@ struct err *vhdx_child_write(struct vhdx *vhdx, const uint8_t *buf, uint64_t len
 struct err *vhdx_child_zero(struct vhdx *vhdx, uint64_t len_bytes, uint64_t offset, struct vhdx_zeroing how)
 	ERR_MUST_CHECK;
 
+/* Whole sectors of one block are the file's own from now on, with what lies in its place for them (zeros in a
+ * new one), as soon as the map is durable; they may lie behind the end of the disk.  The caller holds the
+ * range. */
+struct err *vhdx_child_claim(struct vhdx *vhdx, uint64_t len_bytes, uint64_t offset) ERR_MUST_CHECK;
+
 #endif

@@ -4,7 +4,8 @@
  *
  * Everything that the larger disk needs is made durable first, where the smaller
  * one does not look: entries behind those in use, or a larger BAT at the end of
- * the file.  Then one log entry changes all that says how large the disk is: the
+ * the file; zeros behind its end in the last block, which a differencing file says
+ * are its own.  Then one log entry changes all that says how large the disk is: the
  * metadata item, and the region tables if the BAT has moved.  So after a power cut
  * the disk has either the one size or the other.
  *
@@ -14,7 +15,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "vhdx/device.h"
+#include "vhdx/child.h"
 
 #define PAGE VHDX_LOG_SECTOR_BYTES
 #define CHUNK_ENTRIES (VHDX_MIB / VHDX_BAT_ENTRY_BYTES)
@@ -309,17 +310,16 @@ static struct err *grow_locked(struct resize *resize)
 	return grow(resize);
 }
 
-/* Of a differencing file, where the last block shows the parent's data behind the old end. */
+/* Of a differencing file: what is behind its end in the last block is its own from now on, for there the
+ * parent may have something.  While the disk is the smaller one nobody looks there. */
 static struct err *hide_parent(struct resize *resize)
 {
-	const struct blk *parent = resize->vhdx->parent;
 	uint64_t start = resize->old.size_bytes, end = resize->old.block_count << resize->old.block_shift;
+	const struct blk *parent = resize->vhdx->parent;
 
-	if (!parent || parent->size_bytes <= start)
+	if (!parent || parent->size_bytes <= start || start == end)
 		return NULL;
-	end = end < parent->size_bytes ? end : parent->size_bytes;
-	end = end < resize->new.size_bytes ? end : resize->new.size_bytes;
-	return end > start ? vhdx_op_zero(&resize->vhdx->blk, end - start, start, 0) : NULL;
+	return vhdx_child_claim(resize->vhdx, end - start, start);
 }
 
 struct err *vhdx_op_resize(struct blk *blk, uint64_t size_bytes)
@@ -333,7 +333,9 @@ struct err *vhdx_op_resize(struct blk *blk, uint64_t size_bytes)
 	TRY(check_size(&resize, size_bytes));
 	TRY(vhdx_begin_changes(vhdx));
 	vhdx_range_acquire(&vhdx->ranges, &whole);
-	err = grow_locked(&resize);
+	err = hide_parent(&resize);
+	if (!err)
+		err = grow_locked(&resize);
 	vhdx_range_release(&vhdx->ranges, &whole);
-	return err ? err : hide_parent(&resize);
+	return err;
 }

@@ -296,6 +296,73 @@ static void test_power_cut(void **state)
 	}
 }
 
+/* A child of either size shows its parent up to the old end, and never what that has behind it. */
+static bool look_at_child(struct blk *left, uint64_t old_bytes, uint64_t new_bytes, uint64_t own_at)
+{
+	CLEANUP_BLK struct blk *child = NULL;
+	bool is_new;
+
+	assert_no_errors_in(left);
+	assert_no_error(vhdx_open_over(left, make_parent(), VHDX_OPEN_WRITE, NULL, &child));
+	is_new = child->size_bytes == new_bytes;
+	assert_true(is_new || child->size_bytes == old_bytes);
+	assert_filled(child, 0, own_at, 'p');
+	assert_filled(child, own_at, own_at + 3, 'o');
+	assert_filled(child, own_at + 3, old_bytes, 'p');
+	if (is_new)
+		assert_filled(child, old_bytes, new_bytes, 0);
+	return is_new;
+}
+
+/* Power cuts while a child grows, the last block of which it has not, or has in part. */
+static void test_child_power_cut(void **state)
+{
+	static const struct {
+		uint32_t block_bytes;
+		uint64_t size_bytes, own_at;
+	} children[] = {
+		{1 << 20, 3 * MIB + 2048, 2 * MIB},
+		{1 << 20, 5 * MIB, 3 * MIB},
+		{4 << 20, 12 * MIB, 0},
+		{8 << 20, 5 * MIB, 3 * MIB},
+	};
+	const uint64_t old_bytes = 3 * MIB + 512;
+	uint8_t sector[512];
+
+	(void)state;
+	memset(sector, 'p', sizeof sector);
+	for (size_t i = 0; i < COUNT_OF(children); i++) {
+		uint64_t new_bytes = children[i].size_bytes, hash;
+		struct recording *recording = recording_create();
+		struct blk *file = make_child(children[i].block_bytes), *child;
+		unsigned counts[2] = {0};
+		struct power_cut *cut;
+
+		/* What it has of its own is overwritten by what the parent has, but for this. */
+		assert_no_error(vhdx_open_over(file, make_parent(), VHDX_OPEN_WRITE, NULL, &child));
+		assert_no_error(blk_pwrite(child, sector, sizeof sector, MIB, 0));
+		assert_no_error(blk_pwrite(child, "ooo", 3, children[i].own_at, 0));
+		assert_no_error(vhdx_finish(child));
+		file = copy_of(file);
+		assert_no_error(blk_close(child));
+		assert_no_error(vhdx_open_over(recording_attach(recording, file), make_parent(),
+					       VHDX_OPEN_WRITE, NULL, &child));
+		assert_no_error(blk_resize(child, new_bytes));
+		assert_no_error(blk_close(child));
+		cut = power_cut_create(recording, i);
+		for (uint64_t time = 1; power_cut_advance(cut, time); time++) {
+			for (unsigned n = 0; n < (power_cut_pending(cut) ? 3 : 1); n++) {
+				power_cut_choose(cut, &hash);
+				counts[look_at_child(power_cut_leave(cut, 0), old_bytes, new_bytes,
+						     children[i].own_at)]++;
+			}
+		}
+		power_cut_destroy(cut);
+		recording_destroy(recording);
+		assert_true(counts[0] > 10 && counts[1] > 5);
+	}
+}
+
 /* A file that fails at any write: the disk keeps the one size or has the other, and its content. */
 static void test_failing(void **state)
 {
@@ -329,9 +396,9 @@ static void test_failing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_growing), cmocka_unit_test(test_growing_often),
-		cmocka_unit_test(test_child),	cmocka_unit_test(test_power_cut),
-		cmocka_unit_test(test_failing),
+		cmocka_unit_test(test_growing),		cmocka_unit_test(test_growing_often),
+		cmocka_unit_test(test_child),		cmocka_unit_test(test_power_cut),
+		cmocka_unit_test(test_child_power_cut), cmocka_unit_test(test_failing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
