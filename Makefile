@@ -71,7 +71,7 @@ TREE_FILES := $(shell git ls-files 2>/dev/null)
 SRC_FUZZ = $(wildcard tests/fuzz/fuzz-*.c)
 SRC_BENCH = $(wildcard tests/bench/*.c)
 SRC_ALL = $(SRC_BENCH) $(SRC_BASE) $(SRC_VHDX) $(PLUGIN_SRC) $(SRC_P2V) $(SRC_CAPTURE) $(SRC_CMD) $(SRC_TESTLIB) $(SRC_TEST) \
-	  $(SRC_FUZZ) tests/fuzz/main-files.c tests/fuzz/make-seeds.c
+	  $(SRC_FUZZ) tests/fuzz/main-files.c tests/fuzz/make-seeds.c tests/fuzz/plain-tls.c
 
 objects = $(patsubst %.c,$(O)/%.o,$(1))
 
@@ -152,10 +152,13 @@ $(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 FUZZ_CC ?= clang
 FUZZ_TARGET ?= $(patsubst tests/fuzz/fuzz-%.c,%,$(SRC_FUZZ))
 FUZZ_SECONDS ?= 10
+FUZZ_SYNC = wire receiver sender
 FUZZ_CFLAGS = -std=gnu17 $(WARN) -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
 	      -fno-sanitize-recover=undefined $(FUZZ_EXTRA)
 fuzz_objects = $(patsubst %.c,$(O)/fuzz/%.o,$(1))
-FUZZ_LIB = $(call fuzz_objects,$(SRC_BASE) $(SRC_VHDX) $(wildcard tests/fuzz/lib-*.c)) $(BLAKE3_OBJ)
+# What speaks TLS is fuzzed behind it.
+SRC_FUZZ_SYNC = $(filter-out p2v/sync/tls%.c,$(wildcard p2v/sync/*.c)) tests/fuzz/plain-tls.c
+FUZZ_LIB = $(call fuzz_objects,$(SRC_BASE) $(SRC_VHDX) $(SRC_FUZZ_SYNC) $(wildcard tests/fuzz/lib-*.c)) $(BLAKE3_OBJ)
 FUZZ_PROGRAMS = $(patsubst tests/fuzz/fuzz-%.c,$(O)/fuzz/%,$(SRC_FUZZ))
 FUZZ_PLAIN = $(patsubst %.c,$(O)/%,$(SRC_FUZZ)) $(O)/tests/fuzz/make-seeds
 
@@ -164,17 +167,18 @@ $(O)/fuzz/%.o: %.c $(O)/flags
 	@echo '  FUZZ  $<'
 	$(FUZZ_CC) $(CPPFLAGS) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
-# AFL++ has a mutator of its own; libFuzzer's is not in its driver.
+# AFL++ has a mutator of its own; libFuzzer's is not in its driver.  Ours is for images.
 $(FUZZ_PROGRAMS): $(O)/fuzz/%: $(O)/fuzz/tests/fuzz/fuzz-%.o $(FUZZ_LIB) \
 		  $(if $(findstring afl,$(FUZZ_CC)),,$(O)/fuzz/tests/fuzz/mutator.o)
-	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(pkg_libs_base) -lpthread
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $(if $(filter $(FUZZ_SYNC),$*),$(filter-out %/mutator.o,$^),$^) \
+	  $(pkg_libs) -lpthread
 
 $(O)/fuzz/make-seeds: $(O)/fuzz/tests/fuzz/make-seeds.o $(FUZZ_LIB)
-	$(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $^ $(pkg_libs_base) -lpthread
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $^ $(pkg_libs) -lpthread
 
 $(patsubst %.c,$(O)/%,$(SRC_FUZZ)): $(O)/tests/fuzz/main-files.o
-$(FUZZ_PLAIN): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_VHDX)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs_base) -lpthread
+$(FUZZ_PLAIN): $(O)/%: $(O)/%.o $(O)/tests/fuzz/plain-tls.o $(LIB_TEST) $(LIB_P2V) $(LIB_VHDX)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lpthread
 
 -include $(patsubst %.o,%.d,$(FUZZ_LIB) $(call fuzz_objects,$(SRC_FUZZ)))
 

@@ -17,7 +17,10 @@ tries_all() {
 
 for source in "$root"/tests/fuzz/fuzz-*.c; do
 	name=$(basename "$source" .c) format=vhdx
-	case $name in fuzz-vhd*) format=vhd ;; esac
+	case $name in
+	fuzz-vhd*) format=vhd ;;
+	fuzz-wire | fuzz-receiver | fuzz-sender) format=${name#fuzz-} ;;
+	esac
 	check "$name" tries_all "$programs/$name" "$work/seeds/$format"
 	check "$name notices a missing input" is_not tries_all "$programs/$name" "$work/seeds/missing"
 done

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * make-seeds DIR [IMAGE...]: writes the inputs that fuzzing starts from to
- * DIR/vhdx and DIR/vhd: images made by our own writer, in the states that matter,
- * and the structures of the images named, if any.
+ * make-seeds DIR [IMAGE...]: writes the inputs that fuzzing starts from: to
+ * DIR/wire, DIR/receiver and DIR/sender what sync says; to DIR/vhdx and DIR/vhd images made by our own
+ * writer, in the states that matter, and the structures of the images named, if any.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +13,7 @@
 
 #include "p2v/base/mem.h"
 #include "tests/fuzz/lib-fuzz-image.h"
+#include "tests/fuzz/lib-fuzz-sync.h"
 #include "vhdx/vhd.h"
 #include "vhdx/vhdx.h"
 
@@ -195,6 +196,10 @@ int main(int argc, char **argv)
 	seed_child(argv[1], &small);
 	seed_vhd(argv[1], 0, "dynamic");
 	seed_vhd(argv[1], VHD_CREATE_FIXED, "fixed");
+	if (!fuzz_sync_seeds(argv[1])) {
+		fprintf(stderr, "make-seeds: %s: %s\n", argv[1], strerror(errno));
+		return 1;
+	}
 	for (int i = 2; i < argc; i++)
 		seed_image(argv[1], argv[i]);
 	return 0;
