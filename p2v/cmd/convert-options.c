@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/cmd/cmd.h"
 #include "p2v/cmd/convert.h"
+#include "p2v/cmd/received.h"
 
 static const char *const format_names[] = {
 	[OUTPUT_VHDX] = "vhdx",
@@ -24,7 +26,8 @@ static void print_help(void)
 	fputs("p2v convert SOURCE... --out DIR [options]\n"
 	      "\n"
 	      "Makes the disks of one machine boot as a virtual machine.  SOURCE is a raw image, a VHDX,\n"
-	      "VHD, qcow2 or vmdk file, or a block device; it is only read.  The result is DIR/NAME.\n"
+	      "VHD, qcow2 or vmdk file, a block device, or a complete job of 'p2v receive' (its folder);\n"
+	      "it is only read.  The result is DIR/NAME.\n"
 	      "\n"
 	      "  --out DIR          where the result goes\n"
 	      "  --name NAME        its name (default: the first source's)\n"
@@ -166,6 +169,41 @@ static struct err *check_name(const char *name)
 	return NULL;
 }
 
+/* A received job as the source stands for its disks. */
+static struct err *take_job(struct convert_options *options)
+{
+	CLEANUP_FREE char *folder = xstrdup(options->sources.items[0]), *name = NULL;
+	CLEANUP_STRV struct strv files = {0};
+	struct err *err;
+
+	for (size_t i = 0; i < options->sources.count; i++)
+		if (received_is_job(options->sources.items[i]) && options->sources.count > 1)
+			return err_advise(
+				err_usage("convert: %s is a whole machine: it cannot be combined with "
+					  "other sources",
+					  options->sources.items[i]),
+				"convert it alone");
+	if (!received_is_job(folder))
+		return NULL;
+	if (options->in_place)
+		return err_advise(
+			err_refused("%s: what was received is not changed: the next 'p2v send' builds "
+				    "on it",
+				    folder),
+			"name a folder for the result with --out");
+	TRY(received_list_disks(folder, &files, &name));
+	err = received_read_machine(folder, NULL, &options->received);
+	if (err && err_errno(err) != ENOENT)
+		return err;
+	err_free(err);
+	if (!options->name)
+		options->name = take_ptr(name);
+	strv_deinit(&options->sources);
+	options->sources = files;
+	files = (struct strv){0};
+	return NULL;
+}
+
 static struct err *check_combination(struct convert_options *options)
 {
 	if (!options->sources.count)
@@ -180,6 +218,7 @@ static struct err *check_combination(struct convert_options *options)
 	if (!options->in_place && !options->dry_run && !options->out)
 		return err_advise(err_usage("convert: --out is missing"),
 				  "name the folder for the result, for example --out vms");
+	TRY(take_job(options));
 	if (!options->name)
 		options->name = convert_name_from_path(options->sources.items[0]);
 	return check_name(options->name);
@@ -200,5 +239,6 @@ void convert_options_deinit(struct convert_options *options)
 {
 	strv_deinit(&options->sources);
 	strv_deinit(&options->macs);
+	machine_deinit(&options->received);
 	free(options->name);
 }

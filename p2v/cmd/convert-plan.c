@@ -7,6 +7,7 @@
 #include "p2v/base/crc32c.h"
 #include "p2v/base/mem.h"
 #include "p2v/cmd/convert.h"
+#include "p2v/cmd/received.h"
 #include "p2v/handover/handover.h"
 
 /* A MAC address that is the same in every run on the same system: locally administered, QEMU's prefix. */
@@ -51,6 +52,8 @@ static struct err *complete_machine(struct conversion *c)
 	machine->name = xstrdup(c->options->name);
 	machine->memory_bytes = c->options->memory_bytes;
 	machine->processors = c->options->processors;
+	if (c->options->received.disk_count)
+		received_complete_machine(machine, &c->options->received);
 	if (c->options->firmware && c->options->firmware != machine->firmware)
 		return err_advise(err_refused("%s boots by %s; p2v does not change that to %s yet",
 					      c->options->name, firmware_name(machine->firmware),

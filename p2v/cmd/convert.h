@@ -26,13 +26,15 @@ struct convert_options {
 	enum output_format format;
 	enum firmware firmware; /* FIRMWARE_UNKNOWN: as the source */
 	struct strv macs; /* "NAME=MAC" */
+	struct machine received; /* what a received job's machine told of itself */
 	uint64_t memory_bytes; /* 0: not told */
 	unsigned processors;
 	bool dry_run, in_place, json;
 	unsigned verbose;
 };
 
-/* ret_options must be zero-initialised; *ret_help is set if --help was asked for and printed. */
+/* ret_options must be zero-initialised; the sources are then files and devices; *ret_help is set if --help
+ * was asked for and printed. */
 struct err *convert_options_parse(int argc, char **argv, struct convert_options *ret_options, bool *ret_help)
 	ERR_MUST_CHECK;
 void convert_options_deinit(struct convert_options *options);

@@ -14,6 +14,7 @@
 
 #include "p2v/base/json.h"
 #include "p2v/base/mem.h"
+#include "p2v/cmd/send-machine.h"
 #include "p2v/cmd/sync.h"
 #include "p2v/sync/sender.h"
 #include "vhdx/image.h"
@@ -304,6 +305,7 @@ static struct err *send_disks(struct send_options *options)
 {
 	struct log log = cmd_log(options->verbose);
 	CLEANUP(disks_deinit) struct disks disks = {0};
+	CLEANUP_FREE char *machine_json = NULL;
 	CLEANUP_SENDER_RESULT struct sender_result result = {0};
 	struct sender_options sender = {
 		.key = options->key,
@@ -319,6 +321,11 @@ static struct err *send_disks(struct send_options *options)
 	if (getrandom(sender.run, sizeof sender.run, 0) != sizeof sender.run)
 		return err_from_errno(errno, "random numbers for a run");
 	TRY(open_disks(options, &log, &disks));
+	err = send_describe_machine(&options->disks, &machine_json);
+	if (err)
+		log_warning(&log, "what this machine is cannot be told: %s", err_message(err));
+	err_free(err);
+	sender.machine_json = machine_json;
 	sender.disks = disks.disks;
 	sender.disk_count = disks.count;
 	err = send_until_done(options, &sender, &result);

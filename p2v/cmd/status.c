@@ -7,6 +7,7 @@
 
 #include "p2v/base/json.h"
 #include "p2v/base/mem.h"
+#include "p2v/cmd/received.h"
 #include "p2v/cmd/sync.h"
 
 enum { OPT_DIR = 256, OPT_JSON };
@@ -41,7 +42,7 @@ static struct err *take_option(void *arg, int option)
 	return NULL;
 }
 
-static void add_json(json_t *jobs, const struct checkpoint *job, uint64_t size_bytes)
+static void add_json(json_t *jobs, const struct checkpoint *job, uint64_t size_bytes, json_t *machine)
 {
 	json_t *entry = json_object();
 
@@ -51,7 +52,32 @@ static void add_json(json_t *jobs, const struct checkpoint *job, uint64_t size_b
 	json_set_u64(entry, "completed", job->completed);
 	json_set_u64(entry, "disks", job->disk_count);
 	json_set_u64(entry, "size_bytes", size_bytes);
+	if (machine)
+		json_object_set(entry, "machine", machine);
 	json_array_append_new(jobs, entry);
+}
+
+/* The sender's words, on somebody's terminal. */
+static void print_words(const char *words)
+{
+	for (const char *c = words; c && *c; c++)
+		putchar((unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c);
+}
+
+static void print_machine(const struct machine *machine)
+{
+	char memory[CMD_SIZE_TEXT_BYTES];
+
+	fputs("    ", stdout);
+	print_words(machine->hardware.vendor ?: "unknown vendor");
+	putchar(' ');
+	print_words(machine->hardware.model ?: "unknown model");
+	printf(", firmware %s", firmware_name(machine->firmware));
+	if (machine->processors)
+		printf(", %u processor%s", machine->processors, machine->processors == 1 ? "" : "s");
+	if (machine->memory_bytes)
+		printf(", %s memory", cmd_format_size(machine->memory_bytes, memory));
+	printf(", %zu network interface%s\n", machine->nic_count, machine->nic_count == 1 ? "" : "s");
 }
 
 static void print_job(const struct checkpoint *job, uint64_t size_bytes)
@@ -70,6 +96,8 @@ static void print_job(const struct checkpoint *job, uint64_t size_bytes)
 static struct err *list_job(const char *folder, bool json, json_t *jobs)
 {
 	CLEANUP_CHECKPOINT struct checkpoint job = {0};
+	CLEANUP_MACHINE struct machine machine = {0};
+	CLEANUP_JSON json_t *machine_json = NULL;
 	struct err *err = checkpoint_load(folder, &job);
 	uint64_t size_bytes = 0;
 
@@ -81,10 +109,16 @@ static struct err *list_job(const char *folder, bool json, json_t *jobs)
 	TRY(err);
 	for (size_t i = 0; i < job.disk_count; i++)
 		size_bytes += job.disks[i].size_bytes;
+	err = received_read_machine(folder, &machine_json, &machine);
+	if (err && err_errno(err) != ENOENT)
+		return err;
+	err_free(err);
 	if (json)
-		add_json(jobs, &job, size_bytes);
+		add_json(jobs, &job, size_bytes, machine_json);
 	else
 		print_job(&job, size_bytes);
+	if (!json && machine_json)
+		print_machine(&machine);
 	return NULL;
 }
 

@@ -192,9 +192,32 @@ static struct err *finish_copy(void *arg, struct blk *blk)
 	return vhdx_finish(blk);
 }
 
+/* The sender may say anything: what is kept is what we understand of it, and the names of files are ours. */
+static struct err *describe_machine(void *arg, const char *folder, const struct checkpoint *job,
+				    const char *text, size_t bytes)
+{
+	CLEANUP_FREE char *path = xasprintf("%s/" SYNC_MACHINE_FILE, folder);
+	CLEANUP_JSON json_t *json = json_loadb(text, bytes, 0, NULL), *known = NULL;
+	CLEANUP_MACHINE struct machine machine = {0};
+
+	(void)arg;
+	if (!json)
+		return err_refused("what the sender says of the machine is no JSON");
+	TRY(err_wrap(machine_from_json(json, &machine), "what the sender says of the machine"));
+	if (machine.disk_count != job->disk_count)
+		return err_refused("what the sender says of the machine is not of this job's disks");
+	for (size_t i = 0; i < machine.disk_count; i++) {
+		free(machine.disks[i].file);
+		machine.disks[i].file = xasprintf(SYNC_DISK_FILE, i);
+	}
+	known = machine_to_json(&machine);
+	return json_write_file(path, known);
+}
+
 struct receiver_store sync_vhdx_store(const struct log *log)
 {
-	return (struct receiver_store){(void *)log, make_copy, open_copy, begin_copy, finish_copy};
+	return (struct receiver_store){(void *)log, make_copy,	 open_copy,
+				       begin_copy,  finish_copy, describe_machine};
 }
 
 static void end_on_signal(int signal_number)

@@ -9,6 +9,7 @@
 #include "p2v/sync/receiver.h"
 
 #define SYNC_DISK_FILE "disk%zu.vhdx" /* a copy, by its number, in its job's folder */
+#define SYNC_MACHINE_FILE "machine.json" /* what the sender has told */
 
 /* "HOST", "HOST:PORT", "[ADDRESS]:PORT", ":PORT"; without a port WIRE_PORT.  NULL for no host. */
 struct sync_address {

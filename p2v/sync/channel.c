@@ -57,14 +57,14 @@ void channel_set_limits(struct channel *channel, uint64_t read_limit_ns, uint64_
 struct err *channel_send(struct channel *channel, const struct message *message)
 {
 	size_t head_bytes = wire_encode(message, channel->out);
-	size_t payload_bytes = message->type == WIRE_DATA ? message->data.payload_bytes : 0;
+	const uint8_t *payload;
+	size_t payload_bytes = wire_payload(message, &payload);
 
 	channel->sent_bytes += head_bytes + payload_bytes;
 	TRY(err_wrap(tls_write(channel->tls, channel->out, head_bytes), "%s", channel->other_end));
 	if (!payload_bytes)
 		return NULL;
-	return err_wrap(tls_write(channel->tls, message->data.payload, payload_bytes), "%s",
-			channel->other_end);
+	return err_wrap(tls_write(channel->tls, payload, payload_bytes), "%s", channel->other_end);
 }
 
 static struct err *broken(const struct channel *channel, const char *type, const char *what)

@@ -160,22 +160,36 @@ static void encode_body(struct out *out, const struct message *message)
 	case WIRE_DURABLE:
 		durable.count = le64_make(message->durable);
 		return put(out, &durable, sizeof durable);
+	case WIRE_MACHINE:
 	case WIRE_ALIVE:
 	case WIRE_SYNC:
 		return;
 	}
 }
 
+size_t wire_payload(const struct message *message, const uint8_t **ret_payload)
+{
+	*ret_payload = NULL;
+	if (message->type == WIRE_DATA) {
+		*ret_payload = message->data.payload;
+		return message->data.payload_bytes;
+	}
+	if (message->type != WIRE_MACHINE)
+		return 0;
+	*ret_payload = message->machine.text;
+	return message->machine.text_bytes;
+}
+
 size_t wire_encode(const struct message *message, uint8_t *buf)
 {
 	struct out out = {buf + sizeof(struct wire_header)};
 	struct wire_header header = {.type = message->type};
+	const uint8_t *payload;
 	size_t body_bytes;
 
 	encode_body(&out, message);
 	body_bytes = out.at - buf - sizeof header;
-	if (message->type == WIRE_DATA)
-		body_bytes += message->data.payload_bytes;
+	body_bytes += wire_payload(message, &payload);
 	header.body_bytes = le32_make(body_bytes);
 	memcpy(buf, &header, sizeof header);
 	return out.at - buf;

@@ -324,6 +324,12 @@ static enum wire_result decode_durable(const uint8_t *body, size_t bytes, struct
 	return WIRE_OK;
 }
 
+static enum wire_result decode_machine(const uint8_t *body, size_t bytes, struct message *message)
+{
+	message->machine = (struct message_machine){body, bytes};
+	return WIRE_OK;
+}
+
 /* By enum wire_type; the body's limits in bytes. */
 static const struct {
 	const char *name;
@@ -351,6 +357,7 @@ static const struct {
 	[WIRE_SYNC] = {"SYNC", 0, 0, decode_empty},
 	[WIRE_DURABLE] = {"DURABLE", sizeof(struct wire_durable), sizeof(struct wire_durable),
 			  decode_durable},
+	[WIRE_MACHINE] = {"MACHINE", 1, WIRE_MAX_MACHINE_BYTES, decode_machine},
 };
 #define WIRE_TYPES (sizeof wire_types / sizeof wire_types[0])
 

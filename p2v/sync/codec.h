@@ -106,6 +106,11 @@ struct message_zero {
 	uint64_t block_count;
 };
 
+struct message_machine {
+	const uint8_t *text; /* when encoding: not copied, follows what was encoded */
+	size_t text_bytes;
+};
+
 struct message {
 	enum wire_type type;
 	union {
@@ -121,6 +126,7 @@ struct message {
 		struct message_data data;
 		struct message_zero zero;
 		uint64_t durable;
+		struct message_machine machine;
 	};
 };
 
@@ -130,7 +136,10 @@ enum wire_result wire_decode_header(const struct wire_header *header, enum wire_
 enum wire_result wire_decode(enum wire_type type, const void *body, size_t body_bytes,
 			     struct message *ret_message);
 
-/* Header and body, without the payload of DATA, into buf, which must have WIRE_MAX_HEAD_BYTES; the number of
+/* What follows the encoded part of DATA and MACHINE: its length, 0 for all others. */
+size_t wire_payload(const struct message *message, const uint8_t **ret_payload);
+
+/* Header and body, without the payload, into buf, which must have WIRE_MAX_HEAD_BYTES; the number of
  * bytes. The message must be one that decoding takes. */
 #define WIRE_MAX_HEAD_BYTES (96u << 10)
 size_t wire_encode(const struct message *message, uint8_t *buf);

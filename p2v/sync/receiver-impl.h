@@ -5,6 +5,7 @@
  *	receiver.c          connections: who may come in, and to which session
  *	receiver-session.c  the control connection: a job from JOB to COMMITTED
  *	receiver-job.c      a job's folder, copies and manifests
+ *	receiver-log.c      a job's log
  *	receiver-lane.c     a lane: checks content, gathers it in batches
  *	receiver-writer.c   writes batches and makes them durable, in the order that manifest.h wants
  *
@@ -38,8 +39,9 @@ struct job {
 	bool is_changing; /* this session has begun to change the copies */
 };
 
+/* The peer is for the job's log. */
 struct err *job_open(const struct receiver_options *options, const struct message_job *message,
-		     struct job *ret_job) ERR_MUST_CHECK;
+		     const char *peer, struct job *ret_job) ERR_MUST_CHECK;
 void job_close(struct job *job);
 /* Before the first change: from then on neither the job is complete nor does any of its copies look so. */
 struct err *job_begin_changes(struct job *job) ERR_MUST_CHECK;
@@ -48,6 +50,13 @@ struct err *job_complete(struct job *job) ERR_MUST_CHECK;
 /* Bytes of that many blocks: the last block of a disk may be short. */
 size_t copy_bytes(const struct copy *copy, uint64_t first_block, size_t count);
 bool copy_has_blocks(const struct copy *copy, uint64_t first_block, uint64_t count);
+
+/* receiver-log.c */
+
+/* Adds a line on what happened to the job's own log, as far as that works. */
+#define JOB_LOG_FILE "log"
+void job_log(const struct job *job, const char *peer, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* receiver-writer.c */
 

@@ -128,18 +128,31 @@ static struct err *open_job(const struct receiver_options *options, const struct
 	return sync_folder(options->dir);
 }
 
+/* What was refused leaves a line in the log of a job that is one, and nothing otherwise. */
+static void note_refusal(const struct job *job, const char *peer, const struct err *err)
+{
+	CLEANUP_FREE char *path = xasprintf("%s/" CHECKPOINT_FILE, job->folder);
+
+	if (!access(path, F_OK))
+		job_log(job, peer, "refused: %s", err_message(err));
+	else
+		(void)!rmdir(job->folder);
+}
+
 struct err *job_open(const struct receiver_options *options, const struct message_job *message,
-		     struct job *ret_job)
+		     const char *peer, struct job *ret_job)
 {
 	struct job job = {.store = &options->store};
 	struct err *err;
 
 	job.folder = xasprintf("%s/%.*s", options->dir, (int)message->name_bytes, message->name);
 	err = open_job(options, message, &job);
-	if (err)
-		job_close(&job);
-	else
+	if (!err) {
 		*ret_job = job;
+		return NULL;
+	}
+	note_refusal(&job, peer, err);
+	job_close(&job);
 	return err;
 }
 

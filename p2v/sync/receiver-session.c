@@ -158,14 +158,27 @@ static struct err *commit(struct session *session, const struct message_commit *
 	if (message->flags & WIRE_COMMIT_VERIFY)
 		TRY(verify(session));
 	TRY(job_complete(job));
+	job_log(job, session->peer, "complete%s",
+		message->flags & WIRE_COMMIT_VERIFY ? ", all of it read again" : "");
 	log_info(session->receiver->options.log, "%s: job %s: complete", session->peer, session->name);
 	committed.committed = job->checkpoint.root;
 	return channel_send(session->control, &committed);
 }
 
+static struct err *take_machine(struct session *session, const struct message_machine *machine)
+{
+	const struct receiver_store *store = &session->receiver->options.store;
+
+	if (!store->describe)
+		return NULL;
+	return store->describe(store->arg, session->job.folder, &session->job.checkpoint,
+			       (const char *)machine->text, machine->text_bytes);
+}
+
 static struct err *serve(struct session *session)
 {
-	const unsigned allowed = CHANNEL_TYPE(WIRE_ALIVE) | CHANNEL_TYPE(WIRE_COMMIT);
+	const unsigned allowed =
+		CHANNEL_TYPE(WIRE_ALIVE) | CHANNEL_TYPE(WIRE_COMMIT) | CHANNEL_TYPE(WIRE_MACHINE);
 	CLEANUP_FREE struct message *message = malloc(sizeof *message);
 	bool end = false;
 
@@ -175,7 +188,10 @@ static struct err *serve(struct session *session)
 		TRY(channel_receive(session->control, allowed, message, NULL));
 		if (message->type == WIRE_COMMIT)
 			break;
-		TRY(send_alive(session));
+		if (message->type == WIRE_MACHINE)
+			TRY(take_machine(session, &message->machine));
+		else
+			TRY(send_alive(session));
 	}
 	TRY(commit(session, &message->commit));
 	/* It is complete: how the connection ends changes nothing.  The next session may be taking over. */
@@ -192,7 +208,11 @@ static struct err *open_session(struct session *session)
 	TRY(channel_receive(session->control, CHANNEL_TYPE(WIRE_JOB), message, NULL));
 	memcpy(session->name, message->job.name, message->job.name_bytes);
 	TRY(session_claim_name(session, &message->job));
-	TRY(job_open(&session->receiver->options, &message->job, &session->job));
+	TRY(job_open(&session->receiver->options, &message->job, session->peer, &session->job));
+	job_log(&session->job, session->peer, "connected, %s",
+		session->job.checkpoint.complete ? "to bring a complete job up to date"
+		: session->job.copies[0].fresh	 ? "to send all of it"
+						 : "to go on where it was");
 	TRY(writer_start(&session->job, &session->writer));
 	log_info(session->receiver->options.log, "%s: job %s: %zu disk%s", session->peer, session->name,
 		 session->job.checkpoint.disk_count, session->job.checkpoint.disk_count == 1 ? "" : "s");
@@ -212,6 +232,8 @@ struct err *session_run(struct session *session)
 		/* First of all, so that the sender knows it when its lanes end. */
 		channel_refuse(session->control, WIRE_TAKEN_OVER, err);
 	}
+	if (err)
+		job_log(&session->job, session->peer, "ended: %s", err_message(err));
 	session_end_lanes(session);
 	writer_stop(session->writer);
 	job_close(&session->job);

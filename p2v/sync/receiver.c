@@ -217,8 +217,10 @@ static struct err *serve_lane(struct receiver *receiver, struct channel *channel
 	err = send_welcome(receiver, channel, NULL);
 	if (!err)
 		err = lane_run(session, channel);
-	if (err)
+	if (err) {
+		job_log(&session->job, session->peer, "a lane ended: %s", err_message(err));
 		channel_refuse(channel, reason_of(err), err);
+	}
 	if (!leave_session(session, place))
 		return err;
 	err_free(err);

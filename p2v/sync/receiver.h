@@ -2,7 +2,7 @@
 /*
  * The receiver: takes in jobs over connections that its user accepts (wire.h).
  *
- * A job is a folder below `dir`, named as the job: job.json (checkpoint.h), a manifest a disk, and the
+ * A job is a folder below `dir`, named as the job: job.json (checkpoint.h), a log, a manifest a disk, and the
  * copies, which its user makes through `store`.  Senders are not believed: what they say is checked
  * against the protocol, the disks and the space there is, and none of it becomes a path but a checked job
  * name.
@@ -32,6 +32,10 @@ struct receiver_store {
 	struct err *(*begin)(void *arg, struct blk *blk);
 	/* Called when all of a job is there, durable and compared: completes the copy. */
 	struct err *(*finish)(void *arg, struct blk *blk);
+	/* Keeps what the sender says of the machine, JSON of any content; ERR_REFUSED if it is not that of
+	 * this job.  NULL: of no interest. */
+	struct err *(*describe)(void *arg, const char *folder, const struct checkpoint *job, const char *text,
+				size_t bytes);
 };
 
 /* Zeros mean the default. */

@@ -94,6 +94,9 @@ static struct err *send_job(const struct sender_options *options, struct channel
 static struct err *set_up(struct run *run, struct channel *control, struct message *message)
 {
 	const struct message_ready *ready = &message->ready;
+	const char *json = run->options->machine_json ?: "";
+	const struct message machine = {.type = WIRE_MACHINE,
+					.machine = {(const uint8_t *)json, strlen(json)}};
 
 	TRY(send_job(run->options, control, message));
 	TRY(channel_receive(control, CHANNEL_TYPE(WIRE_READY), message, NULL));
@@ -101,6 +104,8 @@ static struct err *set_up(struct run *run, struct channel *control, struct messa
 		return err_failed("the receiver broke the protocol: READY: of another number of disks");
 	memcpy(run->hash_key, ready->hash_key, sizeof run->hash_key);
 	memcpy(run->disk_flags, ready->disk_flags, ready->disk_count);
+	if (run->options->machine_json)
+		TRY(channel_send(control, &machine));
 	TRY(work_list_create(run->options, run->disk_flags, &run->work));
 	progress_set_total(run->options->progress, work_list_read_bytes(run->work));
 	return NULL;

@@ -26,6 +26,7 @@ struct sender_options {
 	void *connect_arg;
 	const char *name; /* of the job */
 	uint8_t run[WIRE_RUN_BYTES]; /* random; the same when the same is tried again */
+	const char *machine_json; /* as in MACHINE; NULL: not known */
 	const struct sender_disk *disks;
 	size_t disk_count;
 	uint32_t block_bytes; /* default WIRE_MIN_BLOCK_BYTES */

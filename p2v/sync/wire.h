@@ -45,6 +45,7 @@
  *	                         ←       WELCOME (token, max_lanes, window_bytes)
  *	JOB (name, disks)        →
  *	                         ←       READY (hash key, what it has of each disk)
+ *	MACHINE                  →
  *	ALIVE …                  →
  *	                         ←       ALIVE …
  *	COMMIT (roots)           →
@@ -64,7 +65,8 @@
  *
  * QUERY, DATA, ZERO and SYNC come in any order.  DURABLE may come between QUERY
  * and HASHES.  COMMIT comes when every DATA and ZERO of every lane has been
- * acknowledged, and ends what lanes may do.  REFUSED is for either end, at any time,
+ * acknowledged, and ends what lanes may do.  MACHINE, which may be left out, tells
+ * what the disks are part of; the last one counts.  REFUSED is for either end, at any time,
  * instead of any message: it says why in words for people, and what they can do,
  * and close_notify follows.
  *
@@ -194,6 +196,8 @@
 #define WIRE_MAX_ID_BYTES 128u /* of a disk */
 #define WIRE_MAX_TEXT_BYTES 1024u /* of each of the two in REFUSED */
 
+#define WIRE_MAX_MACHINE_BYTES (512u << 10)
+
 #define WIRE_MAX_BODY_BYTES (WIRE_MAX_DATA_BYTES + (4u << 10))
 
 enum wire_type {
@@ -211,6 +215,7 @@ enum wire_type {
 	WIRE_ZERO = 12,
 	WIRE_SYNC = 13,
 	WIRE_DURABLE = 14,
+	WIRE_MACHINE = 15,
 };
 
 struct wire_header {
@@ -333,7 +338,8 @@ struct wire_durable {
 	le64 count;
 };
 
-/* ALIVE and SYNC have no body. */
+/* The body of MACHINE is machine.json (p2v-machine.json(5)) with the disks of the job alone, in its order;
+ * 1…WIRE_MAX_MACHINE_BYTES.  ALIVE and SYNC have no body. */
 
 _Static_assert(sizeof(struct wire_header) == 8, "as specified");
 _Static_assert(sizeof(struct wire_hello) == 32, "as specified");

@@ -186,7 +186,8 @@ else
 	echo 'no netem here: the slow line is left out'
 fi
 
-check 'the key is in no log' is_not grep -q -e "$key" "$work/receiver.err" "$work/send.log"
+check 'the key is in no log' is_not grep -q -e "$key" "$work/receiver.err" "$work/send.log" "$work/jobs/web/log"
+check 'the job has a log' grep -q ': complete' "$work/jobs/web/log"
 hash_a=$(hash_of "$work/a.img")
 check 'one more run' send
 check 'has not touched the source' same_content "$work/a.img" "$hash_a"

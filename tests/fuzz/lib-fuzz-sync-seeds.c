@@ -30,6 +30,16 @@ static bool put_all(FILE *to, enum fuzz_sync_where where, const struct message *
 }
 #define PUT(to, where, messages) put_all(to, where, messages, sizeof(messages) / sizeof(messages)[0])
 
+static const char some_machine[] =
+	"{\"version\":1,\"name\":\"web\",\"firmware\":\"uefi\",\"secure_boot\":true,\"processors\":4,"
+	"\"memory_bytes\":1073741824,\"os\":{\"id\":\"debian\"},\"disks\":[{\"source\":\"/dev/sda\","
+	"\"size_bytes\":1114624,\"table\":\"gpt\",\"partitions\":[{\"number\":1,\"start_bytes\":512}]}],"
+	"\"nics\":[{\"name\":\"eno1\",\"mac\":\"52:54:00:12:34:56\",\"addresses\":[\"192.0.2.7/24\"]}]}";
+static const struct message machine = {
+	.type = WIRE_MACHINE,
+	.machine = {(const uint8_t *)some_machine, sizeof some_machine - 1},
+};
+
 /* One message of each type that fits an input, in a file each. */
 static bool seed_wire(const char *dir)
 {
@@ -50,6 +60,7 @@ static bool seed_wire(const char *dir)
 		{.type = WIRE_ZERO, .zero = {1, 5, 1ull << 30}},
 		{.type = WIRE_DURABLE, .durable = 77},
 		alive,
+		machine,
 	};
 
 	for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
@@ -69,6 +80,7 @@ static bool seed_receiver(const char *dir, const char *name, bool with_content)
 	const struct message job[] = {
 		{.type = WIRE_JOB,
 		 .job = {"job", 3, "run", 1, {{FUZZ_SYNC_DISK_BYTES, BLOCK, BLOCK, 512, 4096, "sda", 3}}}},
+		machine,
 		alive,
 	};
 	const struct message lane[] = {

@@ -27,11 +27,12 @@ bool fuzz_sync_put(FILE *to, enum fuzz_sync_where where, const struct message *m
 {
 	CLEANUP_FREE uint8_t *bytes = xmalloc(WIRE_MAX_HEAD_BYTES);
 	size_t count = wire_encode(message, bytes);
-	size_t payload = message->type == WIRE_DATA ? message->data.payload_bytes : 0;
-	uint8_t head[3] = {where, (count + payload) & 0xff, (count + payload) >> 8 & 0xff};
+	const uint8_t *payload;
+	size_t payload_bytes = wire_payload(message, &payload), all = count + payload_bytes;
+	uint8_t head[3] = {where, all & 0xff, all >> 8 & 0xff};
 
 	return fwrite(head, sizeof head, 1, to) == 1 && fwrite(bytes, count, 1, to) == 1 &&
-	       (!payload || fwrite(message->data.payload, payload, 1, to) == 1);
+	       (!payload_bytes || fwrite(payload, payload_bytes, 1, to) == 1);
 }
 
 /* A page of text, a page's start of something else; the rest zeros. */

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -395,6 +396,54 @@ static void test_next_try_takes_over(void **state)
 	assert_true(sync_world_is_equal(&world, 0, disk));
 }
 
+/* How many lines of the job's log say that. */
+static unsigned count_log(struct sync_world *world, const char *words)
+{
+	CLEANUP_FREE char *path = xasprintf("%s/job/log", scratch_path(world->scratch)), *line = NULL;
+	FILE *log = fopen(path, "r");
+	size_t capacity = 0;
+	unsigned count = 0;
+
+	assert_non_null(log);
+	while (getline(&line, &capacity, log) > 0)
+		count += !!strstr(line, words);
+	fclose(log);
+	return count;
+}
+
+static void test_job_log(void **state)
+{
+	CLEANUP_WORLD struct sync_world world = {0};
+	CLEANUP_BLK struct blk *disk = make_disk(1);
+	const struct sender_disk disks[] = {{disk, "disk"}}, others[] = {{disk, "other"}};
+	CLEANUP_SENDER_RESULT struct sender_result first = {0}, cut = {0}, resumed = {0}, refused = {0};
+	struct err *err;
+
+	(void)state;
+	sync_world_init(&world);
+	assert_fine(sync_world_send(&world, disks, 1, (struct sender_options){0}, &first));
+	sync_world_settle(&world);
+	assert_int_equal(count_log(&world, "connected, to send all of it"), 1);
+	assert_int_equal(count_log(&world, ": complete"), 1);
+	sync_write_random(disk, 0, 20 * MIB, 5);
+	world.fault = LINE_CUT;
+	world.fault_after_bytes = 10 * MIB;
+	err = sync_world_send(&world, disks, 1, (struct sender_options){0}, &cut);
+	assert_non_null(err);
+	err_free(err);
+	world.fault = LINE_SOUND;
+	sync_world_settle(&world);
+	assert_int_equal(count_log(&world, "connected, to bring a complete job up to date"), 1);
+	assert_true(count_log(&world, "ended: ") >= 1);
+	assert_fine(sync_world_send(&world, disks, 1, (struct sender_options){0}, &resumed));
+	sync_world_settle(&world);
+	assert_int_equal(count_log(&world, "connected, to go on where it was"), 1);
+	assert_int_equal(count_log(&world, ": complete"), 2);
+	assert_fails(sync_world_send(&world, others, 1, (struct sender_options){0}, &refused), "other disks");
+	sync_world_settle(&world);
+	assert_int_equal(count_log(&world, "refused: "), 1);
+}
+
 static void test_no_space(void **state)
 {
 	CLEANUP_WORLD struct sync_world world = {0};
@@ -450,6 +499,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_taken_over),
 		cmocka_unit_test(test_next_try_takes_over),
+		cmocka_unit_test(test_job_log),
 		cmocka_unit_test(test_no_space),
 		cmocka_unit_test(test_sparse),
 	};
