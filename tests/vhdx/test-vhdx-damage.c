@@ -101,6 +101,57 @@ static void test_no_log(void **state)
 	assert_no_error(blk_close(vhdx));
 }
 
+/* Cut off at each half MiB: a check finds it, and so does opening, or nothing of the disk is missing. */
+static void cut_everywhere(struct blk *good, struct blk *reference)
+{
+	for (uint64_t end = 0; end < good->size_bytes; end += MIB / 2) {
+		CLEANUP_BLK struct blk *file = copy_of(good);
+		struct vhdx_check_result result;
+		struct blk *lent_file, *vhdx;
+		struct err *err;
+
+		assert_no_error(blk_resize(file, end));
+		assert_no_error(vhdx_check_on(file, NULL, NULL, &result));
+		lent_file = borrowed(file);
+		err = vhdx_open_on(lent_file, 0, NULL, &vhdx);
+		if (!err) {
+			assert_same_range(vhdx, reference, reference->size_bytes, 0);
+			assert_no_error(blk_close(vhdx));
+			continue;
+		}
+		if (!result.errors)
+			fail_msg("cut off at %llu: \"%s\", but no finding", (unsigned long long)end,
+				 err_message(err));
+		assert_error(err, ERR_REFUSED);
+		assert_no_error(blk_close(lent_file));
+	}
+}
+
+static void test_truncation(void **state)
+{
+	static const struct vhdx_create_options options[] = {
+		{.size_bytes = 20 * MIB, .block_bytes = 1 << 20},
+		{.size_bytes = 20 * MIB + 512, .block_bytes = 4 << 20},
+		{.size_bytes = 12 * MIB, .block_bytes = 2 << 20, .flags = VHDX_FIXED},
+	};
+	CLEANUP_BLK struct blk *dirty = damage_dirty_sample();
+	CLEANUP_BLK struct blk *dirty_disk = vhdx_opened(borrowed(dirty), 0);
+
+	(void)state;
+	cut_everywhere(dirty, dirty_disk);
+	for (size_t i = 0; i < COUNT_OF(options); i++) {
+		struct blk *file, *vhdx = vhdx_in_memory(&options[i], &file);
+		CLEANUP_BLK struct blk *copy = NULL;
+
+		for (uint64_t at = 0; at < options[i].size_bytes; at += 3 * MIB)
+			assert_no_error(blk_pwrite(vhdx, "data", 4, at, 0));
+		assert_no_error(vhdx_finish(vhdx));
+		copy = copy_of(file);
+		cut_everywhere(copy, vhdx);
+		assert_no_error(blk_close(vhdx));
+	}
+}
+
 static void test_no_vhdx(void **state)
 {
 	static const char text[] = "this is a text, and not a disk image of any kind";
@@ -127,9 +178,8 @@ static void test_no_vhdx(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fields),
-		cmocka_unit_test(test_equal_numbers),
-		cmocka_unit_test(test_no_log),
+		cmocka_unit_test(test_fields),	cmocka_unit_test(test_equal_numbers),
+		cmocka_unit_test(test_no_log),	cmocka_unit_test(test_truncation),
 		cmocka_unit_test(test_no_vhdx),
 	};
 
