@@ -17,6 +17,7 @@ libdir = $(PREFIX)/lib/p2v
 includedir = $(PREFIX)/include/libvhdx
 pkgconfigdir = $(PREFIX)/share/pkgconfig
 mandir = $(PREFIX)/share/man
+unitdir = $(PREFIX)/lib/systemd/system
 completiondir = $(PREFIX)/share/bash-completion/completions
 nbdkit_plugindir = $(shell pkg-config --variable=plugindir nbdkit)
 
@@ -213,11 +214,13 @@ install: all man $(O)/libvhdx.pc
 	install -d $(DESTDIR)$(nbdkit_plugindir)
 	ln -sf $(libdir)/$(notdir $(PLUGIN)) $(DESTDIR)$(nbdkit_plugindir)/$(notdir $(PLUGIN))
 	install -D -m 644 p2v/cmd/bash-completion $(DESTDIR)$(completiondir)/p2v
+	install -d $(DESTDIR)$(unitdir)
+	sed 's,@bindir@,$(bindir),' p2v/cmd/p2v-receive.service >$(DESTDIR)$(unitdir)/p2v-receive.service
 	install -D -m 644 -t $(DESTDIR)$(mandir)/man1 $(filter %.1,$(MAN))
 	install -D -m 644 -t $(DESTDIR)$(mandir)/man5 $(filter %.5,$(MAN))
 
 uninstall:
-	rm -f $(DESTDIR)$(bindir)/p2v $(DESTDIR)$(nbdkit_plugindir)/$(notdir $(PLUGIN)) \
+	rm -f $(DESTDIR)$(unitdir)/p2v-receive.service $(DESTDIR)$(bindir)/p2v $(DESTDIR)$(nbdkit_plugindir)/$(notdir $(PLUGIN)) \
 	      $(DESTDIR)$(completiondir)/p2v $(DESTDIR)$(pkgconfigdir)/libvhdx.pc \
 	      $(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(filter %.1,$(MAN)))) \
 	      $(addprefix $(DESTDIR)$(mandir)/man5/,$(notdir $(filter %.5,$(MAN))))
@@ -275,6 +278,9 @@ check-all: check
 	@$(PROVE_ENV) P2V_POWER_CUTS=20000 tests/lib/run-tests $(O) $(O)/tests/vhdx/test-vhdx-power-cut
 	@$(PROVE_ENV) P2V_CROSS_SEEDS=500 P2V_DAMAGES=20000 tests/lib/run-tests $(O) \
 	  $(O)/tests/vhdx/test-vhdx-cross $(O)/tests/vhdx/test-vhdx-chance
+	@$(PROVE_ENV) P2V_SYNC_STREAMS=10000 P2V_SYNC_CUTS=200 tests/lib/run-tests $(O) \
+	  $(O)/tests/sync/test-sync-hostile $(O)/tests/sync/test-sync-transfer
+	@$(PROVE_ENV) P2V_SYNC_KILLS=200 tests/lib/run-tests $(O) tests/e2e/sync.sh
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(long_scripts)
 
 .PHONY: check-format

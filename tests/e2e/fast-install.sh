@@ -51,6 +51,26 @@ check 'a program links the library' link_stranger
 check 'and reads a VHDX with it' opens "$work/disk.vhdx" 41943040
 check 'and is told what is none' is_not opens "$root/Makefile" 41943040
 check 'the manual pages are there' grep -q '^.SH .*SYNOPSIS' "$dest/usr/share/man/man1/p2v.1" "$dest/usr/share/man/man1/p2v-vhdx.1"
+# The unit names the installed program, which is not there: ours stands in for it.
+unit_is_sound() {
+	sed "s,^ExecStart=/usr/bin/p2v ,ExecStart=$p2v ," "$dest/usr/lib/systemd/system/p2v-receive.service" >"$work/p2v-receive.service"
+	grep -q "^ExecStart=$p2v " "$work/p2v-receive.service" && systemd-analyze verify --man=no "$work/p2v-receive.service" 2>"$work/verify" &&
+		! grep p2v-receive "$work/verify"
+}
+# The exposure from 0 (none) to 100 that systemd sees.
+unit_is_tight() {
+	systemd-analyze security --offline=yes --threshold=15 "$work/p2v-receive.service"
+}
+check 'the unit is there' grep -q '^ExecStart=/usr/bin/p2v receive' "$dest/usr/lib/systemd/system/p2v-receive.service"
+if command -v systemd-analyze >/dev/null; then
+	check 'systemd takes the unit' unit_is_sound
+	check 'which may do little' unit_is_tight
+	sed -i 's/^ProtectHome=.*/ProtectHome=perhaps/; s/^SystemCall.*//' "$dest/usr/lib/systemd/system/p2v-receive.service"
+	check 'an error in a unit is noticed' is_not unit_is_sound
+	check 'and a unit that may do more' is_not unit_is_tight
+else
+	echo 'no systemd here: whether it takes the unit is left out'
+fi
 check 'uninstalls' in_tree uninstall
 check 'nothing stays' test -z "$(find "$dest" ! -type d)"
 finish

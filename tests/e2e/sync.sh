@@ -100,6 +100,21 @@ send --json >"$work/result.json"
 check 'a small change is a small transfer' costs_at_most 90000
 check 'and equal again' equal
 
+# One block of 64 KiB in a hundred becomes something else.
+change_one_in_a_hundred() {
+	local block
+	rm -f "$work/changed"
+	for block in $(shuf -i 0-3199 -n 32); do
+		head -c 65536 /dev/urandom >"$work/block"
+		dd if="$work/block" of="$work/a.img" bs=65536 seek="$block" conv=notrunc status=none
+		cat "$work/block" >>"$work/changed"
+	done
+	send --json >"$work/result.json"
+	# For all hashes 0.01 % of both disks, 200 MiB each.
+	costs_at_most $(($(zstd -1 -c "$work/changed" | wc -c) * 105 / 100 + 2 * 200 * 1048576 / 10000)) && equal
+}
+check 'one block in a hundred changed costs what changed' change_one_in_a_hundred
+
 "$p2v" receive --dir "$work/other" --listen 127.0.0.1:0 >"$work/other.out" 2>&1 &
 other=$!
 cleanup_commands+=("kill -KILL $other")
