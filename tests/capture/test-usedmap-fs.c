@@ -21,10 +21,10 @@
 	{                            \
 		"e2fsck", "-f", "-n" \
 	}
-/* A scrub reads every copy; what it finds wrong is counted. */
+/* A scrub reads every copy; it mends what it finds wrong, and then says so. */
 #define BTRFS_CHECK                                                                               \
 	"btrfs check \"$0\" && folder=$(mktemp -d) && mount -o loop \"$0\" \"$folder\" || exit; " \
-	"btrfs scrub start -B \"$folder\" && btrfs device stats -c \"$folder\"; status=$?; "      \
+	"btrfs scrub start -B \"$folder\" | grep 'no errors found'; status=$?; "                  \
 	"umount \"$folder\"; rmdir \"$folder\"; exit $status"
 static const struct fs_case cases[] = {
 	{"ext4", "ext4", 96, 40, {"mke2fs", "-q", "-F", "-t", "ext4"}, EXT4_CHECK, FS_MOUNT, 1},
