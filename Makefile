@@ -65,14 +65,18 @@ SRC_BASE = $(wildcard p2v/base/*.c)
 SRC_VHDX = $(filter-out $(PLUGIN_SRC),$(wildcard vhdx/*.c))
 SRC_P2V = $(wildcard p2v/sync/*.c p2v/guest/*.c p2v/handover/*.c p2v/prove/*.c inject-drivers/*.c boot-fix/*.c)
 SRC_CAPTURE = $(wildcard capture/*.c)
-SRC_CMD = $(wildcard p2v/cmd/*.c)
+# The agent has a few of p2v's verbs, and stand-ins for what cannot be linked statically.
+SRC_AGENT_ONLY = p2v/cmd/agent.c p2v/cmd/agent-left-out.c
+SRC_AGENT = $(SRC_AGENT_ONLY) $(addprefix p2v/cmd/,program.c common.c scan.c scan-machine.c send.c sync.c)
+SRC_CMD = $(filter-out $(SRC_AGENT_ONLY),$(wildcard p2v/cmd/*.c))
 SRC_TESTLIB = $(filter-out $(SRC_TEST),$(wildcard tests/lib/*.c tests/*/lib-*.c))
 SRC_TEST = $(wildcard tests/*/test-*.c)
 TREE_FILES := $(shell git ls-files 2>/dev/null)
 SRC_FUZZ = $(wildcard tests/fuzz/fuzz-*.c)
 SRC_BENCH = $(wildcard tests/bench/*.c)
-SRC_ALL = $(SRC_BENCH) $(SRC_BASE) $(SRC_VHDX) $(PLUGIN_SRC) $(SRC_P2V) $(SRC_CAPTURE) $(SRC_CMD) $(SRC_TESTLIB) $(SRC_TEST) \
-	  $(SRC_FUZZ) tests/fuzz/main-files.c tests/fuzz/make-seeds.c tests/fuzz/plain-tls.c
+SRC_ALL = $(SRC_BENCH) $(SRC_BASE) $(SRC_VHDX) $(PLUGIN_SRC) $(SRC_P2V) $(SRC_CAPTURE) $(SRC_CMD) \
+	  $(SRC_AGENT_ONLY) $(SRC_TESTLIB) $(SRC_TEST) $(SRC_FUZZ) tests/fuzz/main-files.c \
+	  tests/fuzz/make-seeds.c tests/fuzz/plain-tls.c
 
 objects = $(patsubst %.c,$(O)/%.o,$(1))
 
@@ -82,11 +86,14 @@ LIB_CAPTURE = $(O)/lib/libcapture.a
 LIB_TEST = $(O)/lib/libtest.a
 PLUGIN = $(O)/lib/nbdkit-vhdx-plugin.so
 P2V = $(O)/bin/p2v
+AGENT = $(O)/bin/p2v-agent
 TESTS = $(patsubst %.c,$(O)/%,$(SRC_TEST))
 BENCHES = $(patsubst %.c,$(O)/%,$(SRC_BENCH))
 
 .PHONY: all
-all: $(if $(wildcard p2v/cmd/main.c),$(P2V)) $(LIB_VHDX) $(if $(wildcard $(PLUGIN_SRC)),$(PLUGIN))
+all: $(P2V) $(LIB_VHDX) $(PLUGIN) $(if $(filter 1,$(SAN)),,$(AGENT))
+.PHONY: agent
+agent: $(AGENT)
 
 # A change of flags rebuilds everything.
 $(O)/flags: FORCE
@@ -101,8 +108,8 @@ FORCE:
 $(O)/version: FORCE
 	@mkdir -p $(@D)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
-$(call objects,$(SRC_CMD)): $(O)/version
-$(call objects,$(SRC_CMD)): CPPFLAGS += -DP2V_VERSION='"$(VERSION)"'
+$(call objects,$(SRC_CMD) $(SRC_AGENT_ONLY)): $(O)/version
+$(call objects,$(SRC_CMD) $(SRC_AGENT_ONLY)): CPPFLAGS += -DP2V_VERSION='"$(VERSION)"'
 
 # Taken in by the assembler, which tells make nothing of it.
 $(O)/p2v/prove/script.o: p2v/prove/report.sh
@@ -135,6 +142,15 @@ $(P2V): $(call objects,$(SRC_CMD)) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 	@mkdir -p $(@D)
 	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lpthread -lm
+
+# Static, so the linker warns of what would load libraries: see agent.c for why nothing does.
+AGENT_LDFLAGS = -static -s $(if $(shell $(CC) -Wl,--help | grep -e --no-warnings),-Wl$(comma)--no-warnings)
+comma = ,
+pkg_libs_agent = $(shell pkg-config --static --libs libssl libcrypto libzstd blkid jansson 2>/dev/null)
+$(AGENT): $(call objects,$(SRC_AGENT)) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
+	@mkdir -p $(@D)
+	@echo '  LD    $@'
+	$(CC) $(CFLAGS) $(AGENT_LDFLAGS) -o $@ $^ $(pkg_libs_agent) -lpthread -lm
 
 $(BENCHES): $(O)/%: $(O)/%.o $(LIB_VHDX)
 	@echo '  LD    $@'
@@ -204,7 +220,7 @@ $(O)/libvhdx.pc: $(O)/version Makefile
 # Installation.
 .PHONY: install uninstall
 install: all man $(O)/libvhdx.pc
-	install -D -t $(DESTDIR)$(bindir) $(P2V)
+	install -D -t $(DESTDIR)$(bindir) $(P2V) $(AGENT)
 	install -D -t $(DESTDIR)$(libdir) $(PLUGIN)
 	install -D -m 644 -t $(DESTDIR)$(libdir) $(LIB_VHDX)
 	for header in $(LIB_HEADERS); do \
@@ -220,7 +236,8 @@ install: all man $(O)/libvhdx.pc
 	install -D -m 644 -t $(DESTDIR)$(mandir)/man5 $(filter %.5,$(MAN))
 
 uninstall:
-	rm -f $(DESTDIR)$(unitdir)/p2v-receive.service $(DESTDIR)$(bindir)/p2v $(DESTDIR)$(nbdkit_plugindir)/$(notdir $(PLUGIN)) \
+	rm -f $(DESTDIR)$(unitdir)/p2v-receive.service $(DESTDIR)$(bindir)/p2v $(DESTDIR)$(bindir)/p2v-agent \
+	      $(DESTDIR)$(nbdkit_plugindir)/$(notdir $(PLUGIN)) \
 	      $(DESTDIR)$(completiondir)/p2v $(DESTDIR)$(pkgconfigdir)/libvhdx.pc \
 	      $(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(filter %.1,$(MAN)))) \
 	      $(addprefix $(DESTDIR)$(mandir)/man5/,$(notdir $(filter %.5,$(MAN))))
@@ -327,6 +344,7 @@ clean:
 help:
 	@printf '%s\n' \
 	  'make               build $(O)/bin/p2v, libvhdx.a and the nbdkit plugin' \
+	  'make agent         build $(O)/bin/p2v-agent, one static file for the server' \
 	  'make demo          as root: packages, build, convert a sample server, prove that it boots' \
 	  'make check         as root: packages, build, lints, all tests but the long ones (40 minutes)' \
 	  'make check-fast    unit tests and lints (3 minutes)' \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the verbs share: options, sizes, messages. */
+#include <errno.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
@@ -99,7 +100,8 @@ const char *cmd_format_size(uint64_t bytes, char buffer[CMD_SIZE_TEXT_BYTES])
 static void write_message(void *arg, enum log_level level, const char *message)
 {
 	(void)arg;
-	fprintf(stderr, "p2v: %s%s\n", level == LOG_LEVEL_WARNING ? "warning: " : "", message);
+	fprintf(stderr, "%s: %s%s\n", program_invocation_short_name,
+		level == LOG_LEVEL_WARNING ? "warning: " : "", message);
 }
 
 /* $P2V_VERBOSE: a number of times; anything else but nothing is once. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* p2v scan without a source: this machine, which of its disks a capture takes, and what to know before. */
-#include "p2v/cmd/scan-machine.h"
+#include "p2v/cmd/scan.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -169,7 +169,7 @@ static json_t *used_to_json(const char *source, const struct usedmap *map)
 static struct err *take_used(const struct machine *machine, const struct machine_disk *disk, const char *root,
 			     struct usedmap *ret_map)
 {
-	CLEANUP_FREE char *path = xasprintf("%s%s", root, disk->source);
+	CLEANUP_FREE char *path = xasprintf("%s%s", root ? root : "", disk->source);
 	CLEANUP_EXTENTS struct extents in_use = {0};
 	CLEANUP_BLK struct blk *blk = NULL;
 	struct usedmap_options options = {.in_use = &in_use, .gap_bytes = GAP_BYTES};
@@ -228,18 +228,18 @@ static struct err *tell_used(const struct machine *machine, const struct layout 
 			  "what is told of each of them says why");
 }
 
-static struct err *print_json(const struct machine *machine, const struct layout *layout, const char *root,
-			      unsigned flags)
+static struct err *print_json(const struct machine *machine, const struct layout *layout,
+			      const struct scan_options *options)
 {
 	CLEANUP_JSON json_t *json = machine_to_json(machine);
 	struct err *err = NULL;
 
 	json_object_set_new(json, "layout", layout_to_json(layout));
-	if (flags & SCAN_USED) {
+	if (options->used) {
 		json_t *used = json_array();
 
 		json_object_set_new(json, "used", used);
-		err = tell_used(machine, layout, root, used);
+		err = tell_used(machine, layout, options->sysroot, used);
 	}
 	if (json_dumpf(json, stdout, JSON_INDENT(2)))
 		return err_first(err, err_failed("cannot write to standard output"));
@@ -247,24 +247,29 @@ static struct err *print_json(const struct machine *machine, const struct layout
 	return err;
 }
 
-struct err *scan_machine(const char *sysroot, unsigned flags)
+static void print_machine(const struct machine *machine, const struct layout *layout)
+{
+	print_hardware(machine);
+	for (size_t i = 0; i < machine->disk_count; i++)
+		print_disk(&machine->disks[i], &layout->disks[i]);
+	if (machine->volume_count)
+		putchar('\n');
+	for (size_t i = 0; i < machine->volume_count; i++)
+		print_volume(&machine->volumes[i]);
+	putchar('\n');
+	print_network(machine);
+	print_findings(layout);
+}
+
+struct err *scan_machine(const struct scan_options *options)
 {
 	CLEANUP_MACHINE struct machine machine = {0};
 	CLEANUP_LAYOUT struct layout layout = {0};
 
-	TRY(discover_machine(sysroot, &machine));
+	TRY(discover_machine(options->sysroot ? options->sysroot : "", &machine));
 	TRY(layout_choose(&machine, NULL, &layout));
-	if (flags & SCAN_JSON)
-		return print_json(&machine, &layout, sysroot, flags);
-	print_hardware(&machine);
-	for (size_t i = 0; i < machine.disk_count; i++)
-		print_disk(&machine.disks[i], &layout.disks[i]);
-	if (machine.volume_count)
-		putchar('\n');
-	for (size_t i = 0; i < machine.volume_count; i++)
-		print_volume(&machine.volumes[i]);
-	putchar('\n');
-	print_network(&machine);
-	print_findings(&layout);
-	return flags & SCAN_USED ? tell_used(&machine, &layout, sysroot, NULL) : NULL;
+	if (options->json)
+		return print_json(&machine, &layout, options);
+	print_machine(&machine, &layout);
+	return options->used ? tell_used(&machine, &layout, options->sysroot, NULL) : NULL;
 }

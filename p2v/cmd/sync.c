@@ -69,10 +69,17 @@ void sync_tune_socket(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, sizeof limit_ms);
 }
 
+/* A number must work without any name service, and where no interface has an address of its family yet. */
 static struct err *find(const struct sync_address *address, int flags, struct addrinfo **ret_found)
 {
-	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_ADDRCONFIG};
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+				 .ai_flags = flags | AI_NUMERICHOST | AI_NUMERICSERV};
 	int result = getaddrinfo(address->host, address->port, &hints, ret_found);
+
+	if (result == EAI_NONAME) {
+		hints.ai_flags = flags | AI_ADDRCONFIG | AI_NUMERICSERV;
+		result = getaddrinfo(address->host, address->port, &hints, ret_found);
+	}
 
 	if (!result)
 		return NULL;

@@ -46,6 +46,7 @@ opens() {
 
 check 'installs' in_tree install
 check 'the program is there' "$dest/usr/bin/p2v" --version
+check 'so is the agent' "$dest/usr/bin/p2v-agent" --version
 check 'a program links the library' link_stranger
 "$p2v" vhdx create --size 40M "$work/disk.vhdx"
 check 'and reads a VHDX with it' opens "$work/disk.vhdx" 41943040
