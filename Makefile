@@ -67,7 +67,8 @@ SRC_P2V = $(wildcard p2v/sync/*.c p2v/guest/*.c p2v/handover/*.c p2v/prove/*.c i
 SRC_CAPTURE = $(wildcard capture/*.c)
 # The agent has a few of p2v's verbs, and stand-ins for what cannot be linked statically.
 SRC_AGENT_ONLY = p2v/cmd/agent.c p2v/cmd/agent-left-out.c
-SRC_AGENT = $(SRC_AGENT_ONLY) $(addprefix p2v/cmd/,program.c common.c scan.c scan-machine.c send.c sync.c)
+SRC_AGENT = $(SRC_AGENT_ONLY) $(addprefix p2v/cmd/,program.c common.c scan.c scan-machine.c sync.c) \
+	    $(wildcard p2v/cmd/send*.c)
 SRC_CMD = $(filter-out $(SRC_AGENT_ONLY),$(wildcard p2v/cmd/*.c))
 SRC_TESTLIB = $(filter-out $(SRC_TEST),$(wildcard tests/lib/*.c tests/*/lib-*.c))
 SRC_TEST = $(wildcard tests/*/test-*.c)
@@ -143,14 +144,16 @@ $(P2V): $(call objects,$(SRC_CMD)) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lpthread -lm
 
-# Static, so the linker warns of what would load libraries: see agent.c for why nothing does.
-AGENT_LDFLAGS = -static -s $(if $(shell $(CC) -Wl,--help | grep -e --no-warnings),-Wl$(comma)--no-warnings)
-comma = ,
+# The linker warns of what would load libraries in a static program: see agent.c for why nothing does.
+AGENT_LDFLAGS = -static -s
 pkg_libs_agent = $(shell pkg-config --static --libs libssl libcrypto libzstd blkid jansson 2>/dev/null)
 $(AGENT): $(call objects,$(SRC_AGENT)) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 	@mkdir -p $(@D)
 	@echo '  LD    $@'
-	$(CC) $(CFLAGS) $(AGENT_LDFLAGS) -o $@ $^ $(pkg_libs_agent) -lpthread -lm
+	$(CC) $(CFLAGS) $(AGENT_LDFLAGS) -o $@ $^ $(pkg_libs_agent) -lpthread -lm 2>$@.log || \
+	  { cat $@.log >&2; rm -f $@.log; exit 1; }
+	grep -v -e 'in statically linked applications' -e ': in function ' $@.log >&2 || true
+	rm -f $@.log
 
 $(BENCHES): $(O)/%: $(O)/%.o $(LIB_VHDX)
 	@echo '  LD    $@'
