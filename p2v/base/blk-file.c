@@ -300,6 +300,31 @@ static int open_flags(unsigned flags)
 	return mode;
 }
 
+/* By errno. */
+static struct err *open_error(const char *path)
+{
+	static const struct {
+		int errnum;
+		const char *advice;
+	} advices[] = {
+		{ENOENT, "check the name"},
+		{ENOTDIR, "check the name"},
+		{EEXIST, "choose another name, or remove what is there"},
+		{EISDIR, "name a file, not a folder"},
+		{EACCES, "run this as a user who may open it, or as root"},
+		{EPERM, "run this as a user who may open it, or as root"},
+		{EROFS, "make the file system writable, or use another one"},
+		{ENOSPC, "free some space there, or choose another folder"},
+		{EDQUOT, "free some space there, or choose another folder"},
+	};
+	struct err *err = err_from_errno(errno, "%s", path);
+
+	for (size_t i = 0; i < sizeof advices / sizeof advices[0]; i++)
+		if (err_errno(err) == advices[i].errnum)
+			return err_advise(err, "%s", advices[i].advice);
+	return err;
+}
+
 struct err *blk_file_open(const char *path, unsigned flags, uint64_t create_size_bytes, struct blk **ret_blk)
 {
 	struct blk_file *file = calloc(1, sizeof *file);
@@ -320,7 +345,7 @@ struct err *blk_file_open(const char *path, unsigned flags, uint64_t create_size
 	if (file->fd >= 0 && flags & BLK_FILE_DIRECT)
 		direct_init(path, file->fd, open_flags(flags) & O_ACCMODE, &file->direct);
 	if (file->fd < 0)
-		err = err_from_errno(errno, "%s", path);
+		err = open_error(path);
 	else if (flags & BLK_FILE_CREATE)
 		err = file_resize(&file->blk, create_size_bytes);
 	else
