@@ -254,7 +254,7 @@ DEPS_RUN = nbdkit qemu-utils qemu-system-x86 ovmf kmod gzip xz-utils zstd lz4 bz
 	   e2fsprogs xfsprogs lvm2
 DEPS_TEST = mmdebstrap libguestfs-xfs libnbd-bin libvhdi-dev libvhdi-utils libguestfs-tools libxml2-utils libvirt-clients \
 	    clang libclang-rt-14-dev clang-format cppcheck shellcheck cpio initramfs-tools-core \
-	    cryptsetup-bin btrfs-progs ntfs-3g jq xorriso dosfstools mtools parted fdisk git ca-certificates
+	    cryptsetup-bin btrfs-progs iproute2 ntfs-3g jq xorriso dosfstools mtools parted fdisk git ca-certificates
 DEPS = $(sort $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST))
 
 .PHONY: deps deps-list
