@@ -113,6 +113,9 @@ static void check_entry(struct checker *c, uint64_t i, uint64_t entry)
 	if (entry & VHDX_BAT_RESERVED_MASK)
 		findings_add(&c->findings, FINDING_WARNING, at, "BAT entry %" PRIu64 " has reserved bits set",
 			     i);
+	if (is_payload && block >= c->metadata.geometry.block_count)
+		findings_add(&c->findings, FINDING_WARNING, at,
+			     "BAT entry %" PRIu64 " is of a block behind the end of the disk", i);
 	if (is_payload && vhdx_entry_anchor(entry))
 		check_anchor(c, i, block, entry);
 	if (!vhdx_state_has_space((enum vhdx_block_state)(entry & VHDX_BAT_STATE_MASK))) {

@@ -86,6 +86,14 @@ bool vhdx_geometry_block_at(const struct vhdx_geometry *geometry, uint64_t bat_i
 	return true;
 }
 
+uint64_t vhdx_geometry_payload_entries(const struct vhdx_geometry *geometry)
+{
+	uint64_t last = geometry->block_count - 1;
+
+	return geometry->has_parent ? ((last >> geometry->chunk_shift) + 1) << geometry->chunk_shift
+				    : geometry->block_count;
+}
+
 uint64_t vhdx_geometry_used_bytes(const struct vhdx_geometry *geometry, uint64_t block)
 {
 	uint64_t left = geometry->size_bytes - (block << geometry->block_shift);

@@ -44,6 +44,10 @@ uint64_t vhdx_geometry_bitmap_index(const struct vhdx_geometry *geometry, uint64
 /* The other way round; false if that entry is a sector bitmap's. */
 bool vhdx_geometry_block_at(const struct vhdx_geometry *geometry, uint64_t bat_index, uint64_t *ret_block);
 
+/* Payload entries that the BAT has.  A differencing file's last chunk is whole, so that its bitmap's entry
+ * has its place: some entries may be of blocks behind the disk's end ([MS-VHDX] 2.5). */
+uint64_t vhdx_geometry_payload_entries(const struct vhdx_geometry *geometry);
+
 /* Bytes of a payload block that are on the disk: block_bytes, less for the last one. */
 uint64_t vhdx_geometry_used_bytes(const struct vhdx_geometry *geometry, uint64_t block);
 

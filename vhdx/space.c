@@ -82,12 +82,14 @@ static struct err *refuse_shared(const struct blk *file, const char *what, uint6
 			  "the file is damaged: 'p2v vhdx check' lists all that is wrong");
 }
 
+/* Also those behind the disk's end: nobody reads them, but each place is in one entry alone. */
 static struct err *mark_blocks(struct use_map *map, struct vhdx_bat *bat, struct blk *file)
 {
 	const struct vhdx_geometry *geometry = bat->limits.geometry;
+	uint64_t count = vhdx_geometry_payload_entries(geometry);
 	struct vhdx_run run;
 
-	for (uint64_t block = 0; block < geometry->block_count; block += run.count) {
+	for (uint64_t block = 0; block < count; block += run.count) {
 		TRY(vhdx_bat_get(bat, file, block, RUN_BLOCKS, &run));
 		if (run.file_offset && !mark(map, run.file_offset, run.count << geometry->block_shift))
 			return refuse_shared(file, "blocks from", block, run.file_offset);
@@ -99,9 +101,10 @@ static struct err *mark_blocks(struct use_map *map, struct vhdx_bat *bat, struct
 static struct err *mark_anchors(struct use_map *map, struct vhdx_bat *bat, struct blk *file)
 {
 	const struct vhdx_geometry *geometry = bat->limits.geometry;
+	uint64_t count = vhdx_geometry_payload_entries(geometry);
 	struct vhdx_run run;
 
-	for (uint64_t block = 0; block < geometry->block_count; block += run.count) {
+	for (uint64_t block = 0; block < count; block += run.count) {
 		TRY(vhdx_bat_get(bat, file, block, RUN_BLOCKS, &run));
 		if (run.state != VHDX_BLOCK_UNDEFINED && run.state != VHDX_BLOCK_UNMAPPED)
 			continue;

@@ -178,6 +178,31 @@ static void test_bat(void **state)
 		try_case(&pair, pair.places.bat, &block_cases[i]);
 }
 
+/* The table has entries for whole chunks.  One that is behind the disk's end and has a place keeps it: of two
+ * that share one, nobody knows whose it is. */
+static void test_behind_end(void **state)
+{
+	__attribute__((cleanup(pair_deinit))) struct pair pair = make_pair();
+	const struct child_case c = {100 * 8, 8, pair.child->size_bytes | 7,
+				     "of a block behind the end of the disk", false};
+	struct blk *parent = vhdx_opened(borrowed(pair.base), 0), *file = copy_of(pair.child), *vhdx;
+	CLEANUP_BLK struct blk *after = NULL;
+	struct vhdx_check_result result;
+
+	(void)state;
+	assert_no_error(blk_resize(file, file->size_bytes + MIB));
+	poke_le64(file, pair.places.bat + c.at, c.value);
+	assert_has_finding(file, c.finding);
+	assert_no_error(vhdx_open_over(file, parent, VHDX_OPEN_WRITE, NULL, &vhdx));
+	assert_no_error(blk_pwrite(vhdx, "new", 3, 6 * MIB, 0));
+	assert_no_error(vhdx_finish(vhdx));
+	after = copy_of(file);
+	assert_no_error(blk_close(vhdx));
+	assert_int_equal(peek_le64(after, pair.places.bat + c.at), c.value);
+	assert_no_error(vhdx_check_on(after, NULL, NULL, &result));
+	assert_int_equal(result.errors, 0);
+}
+
 /* Oddities of log entries that are no reason not to replay them ([MS-VHDX] 2.3.1.1). */
 static void test_log(void **state)
 {
@@ -231,6 +256,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_locator),
 		cmocka_unit_test(test_bat),
+		cmocka_unit_test(test_behind_end),
 		cmocka_unit_test(test_log),
 	};
 
