@@ -150,14 +150,14 @@ static struct err *convert(const struct convert_options *options)
 	TRY(blk_data_extents(source, source->size_bytes, 0, &data));
 	if (image.fixed)
 		TRY(check_space(output, &image, extents_total_bytes(&data), &log));
-	TRY(image_create(output_path(output), &image, &log, &target));
+	TRY(output_name_it(output, image_create(output_path(output), &image, &log, &target)));
 	image.size_bytes = target->size_bytes;
 	err = NULL;
 	if (!image.fixed && (options->no_reflink || !image_can_clone(source, target)))
 		err = check_space(output, &image, extents_total_bytes(&data), &log);
 	if (!err)
 		err = copy(options, source, target, &data);
-	TRY(err_first(err, blk_close(target)));
+	TRY(output_name_it(output, err_first(err, blk_close(target))));
 	TRY(output_commit(output));
 	return report(options, &image, extents_total_bytes(&data));
 }

@@ -18,6 +18,7 @@ static const struct option long_options[] = {
 
 struct create_options {
 	struct make_options make;
+	bool has_size;
 	const char *parent; /* NULL: the disk is empty */
 	bool verbose;
 };
@@ -43,6 +44,7 @@ static struct err *take_option(void *arg, int option)
 {
 	struct create_options *options = arg;
 
+	options->has_size |= option == OPT_SIZE;
 	if (option == OPT_SIZE)
 		return cmd_parse_size("--size", optarg, &options->make.image.size_bytes);
 	if (option == OPT_PARENT)
@@ -80,10 +82,11 @@ static struct err *create(const struct create_options *options, const char *path
 	struct err *err;
 
 	TRY(output_begin(path, &output));
-	TRY(options->parent ? create_over(options, output_path(output), path, &log, &image)
-			    : image_create(output_path(output), &options->make.image, &log, &image));
+	err = options->parent ? create_over(options, output_path(output), path, &log, &image)
+			      : image_create(output_path(output), &options->make.image, &log, &image);
+	TRY(output_name_it(output, err));
 	err = image_finish(image, options->make.image.format);
-	TRY(err_first(err, blk_close(image)));
+	TRY(output_name_it(output, err_first(err, blk_close(image))));
 	return output_commit(output);
 }
 
@@ -96,7 +99,10 @@ struct err *vhdx_cmd_create(int argc, char **argv)
 	if (help)
 		return NULL;
 	TRY(vhdx_check_arguments(argc, argv, 1, "the name of the image is"));
-	if (!options.make.image.size_bytes && !options.parent)
+	if (options.has_size && !options.make.image.size_bytes)
+		return err_advise(err_usage("--size: a disk of 0 bytes is none"),
+				  "say for example --size 10G");
+	if (!options.has_size && !options.parent)
 		return err_advise(err_usage("vhdx create: --size is missing"), "say for example --size 10G");
 	TRY(vhdx_choose_format(&options.make, argv[optind]));
 	if (options.parent && options.make.image.format != IMAGE_VHDX)

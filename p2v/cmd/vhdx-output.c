@@ -59,6 +59,20 @@ const char *output_path(const struct output *output)
 	return output->path;
 }
 
+struct err *output_name_it(const struct output *output, struct err *err)
+{
+	CLEANUP_ERR struct err *inner = err;
+	const char *message = err ? err_message(err) : "", *at = strstr(message, output->path), *rest;
+	struct err *named;
+
+	if (!at)
+		return take_ptr(inner);
+	rest = at + strlen(output->path);
+	named = err_as(err_failed("%.*s%s%s", (int)(at - message), message, output->final_path, rest),
+		       err_kind(err));
+	return err_advice(err) ? err_advise(named, "%s", err_advice(err)) : named;
+}
+
 const char *output_folder(const struct output *output)
 {
 	return output->folder;

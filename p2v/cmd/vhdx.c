@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "p2v/base/json.h"
 #include "p2v/base/mem.h"
+#include "p2v/base/strv.h"
 
 /* Each thread has a few MiB of buffers. */
 #define MAX_THREADS 256u
@@ -165,6 +167,10 @@ static struct err *find_format(const char *asked, const char *path, enum image_f
 
 struct err *vhdx_choose_format(struct make_options *options, const char *path)
 {
+	struct stat st;
+
+	if (!str_ends_with(path, "/") && !stat(path, &st) && S_ISDIR(st.st_mode))
+		return err_advise(err_refused("%s: is a folder", path), "name the file to make in it");
 	TRY(find_format(options->format, path, &options->image.format));
 	if (options->image.format == IMAGE_RAW && options->image.block_bytes)
 		return err_advise(err_usage("--block-size: a raw image has no blocks"), "leave it out");

@@ -74,6 +74,9 @@ struct output;
 /* ERR_REFUSED: the name is taken, or the folder cannot be written. */
 struct err *output_begin(const char *final_path, struct output **ret_output) ERR_MUST_CHECK;
 const char *output_path(const struct output *output); /* where to write it */
+/* The same error, of the file that is being made, by the name that it was to have; its errno is lost.  NULL
+ * stays NULL. */
+struct err *output_name_it(const struct output *output, struct err *err) ERR_MUST_CHECK;
 const char *output_folder(const struct output *output); /* the folder that it will be in */
 /* The file, which must be closed and flushed, gets its name; durable when this returns. */
 struct err *output_commit(struct output *output) ERR_MUST_CHECK;

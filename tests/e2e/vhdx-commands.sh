@@ -97,4 +97,14 @@ for command in '' info check map create convert compare commit resize repair; do
 	check "help: $command" says "p2v vhdx $command" "$p2v" vhdx $command --help
 done
 check 'help lists no command that is not there' is_not grep -q mend <("$p2v" vhdx --help)
+# What is made is called by its name, not by that of its working folder.
+check 'create: too large' refuses 3 '^p2v: none.vhdx: cannot be made: the disk is larger than 64 TiB' \
+	"$p2v" vhdx create --size 65T none.vhdx
+check 'create: of no size' refuses 2 'a disk of 0 bytes' "$p2v" vhdx create --size 0 none.vhdx
+check 'create: of a negative size' refuses 2 "'-1' is no size" "$p2v" vhdx create --size -1 none.vhdx
+mkdir -p folder
+check 'create: a folder' refuses 3 'folder: is a folder' "$p2v" vhdx create --size 1M folder
+check 'convert: into a folder' refuses 3 'folder: is a folder' "$p2v" vhdx convert plain.img folder
+check 'create: nothing left' test ! -e none.vhdx
+
 finish
