@@ -158,4 +158,8 @@ static struct err *btrfs_map(struct usedmap_walk *walk, struct blk *blk, struct 
 	return err;
 }
 
-const struct usedmap_kind usedmap_btrfs = {"btrfs", btrfs_is_super, btrfs_map};
+const struct usedmap_kind usedmap_btrfs = {
+	.name = "btrfs",
+	.recognise = btrfs_is_super,
+	.map = btrfs_map,
+};

@@ -118,4 +118,8 @@ static struct err *dos_map(struct usedmap_walk *walk, struct blk *blk, struct ex
 	return table_map(walk, blk, &table, ret_used);
 }
 
-const struct usedmap_kind usedmap_dos = {"dos", dos_recognise, dos_map};
+const struct usedmap_kind usedmap_dos = {
+	.name = "dos",
+	.recognise = dos_recognise,
+	.map = dos_map,
+};

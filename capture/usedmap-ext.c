@@ -378,4 +378,8 @@ static struct err *ext_map(struct usedmap_walk *walk, struct blk *blk, struct ex
 	return NULL;
 }
 
-const struct usedmap_kind usedmap_ext = {"ext4", ext_recognise, ext_map};
+const struct usedmap_kind usedmap_ext = {
+	.name = "ext4",
+	.recognise = ext_recognise,
+	.map = ext_map,
+};

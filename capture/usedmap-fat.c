@@ -171,4 +171,8 @@ static struct err *fat_map(struct usedmap_walk *walk, struct blk *blk, struct ex
 	return NULL;
 }
 
-const struct usedmap_kind usedmap_fat = {"vfat", fat_recognise, fat_map};
+const struct usedmap_kind usedmap_fat = {
+	.name = "vfat",
+	.recognise = fat_recognise,
+	.map = fat_map,
+};

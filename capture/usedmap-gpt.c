@@ -127,4 +127,8 @@ static struct err *gpt_map(struct usedmap_walk *walk, struct blk *blk, struct ex
 	return table_map(walk, blk, &table, ret_used);
 }
 
-const struct usedmap_kind usedmap_gpt = {"gpt", gpt_recognise, gpt_map};
+const struct usedmap_kind usedmap_gpt = {
+	.name = "gpt",
+	.recognise = gpt_recognise,
+	.map = gpt_map,
+};

@@ -17,11 +17,18 @@ struct usedmap_walk;
 
 /* As much of a device's start as recognising needs: the superblock of btrfs ends at 68 KiB. */
 #define USEDMAP_START_BYTES (192u << 10)
+/* And of its end: the oldest superblock of md begins up to 128 KiB before it. */
+#define USEDMAP_END_BYTES (128u << 10)
 
 struct usedmap_kind {
 	const char *name; /* as libblkid calls it */
 	/* True if it begins like this kind, sound or not.  What is behind the device's end is zeros. */
 	bool (*recognise)(const uint8_t start[USEDMAP_START_BYTES], uint64_t size_bytes);
+	/*
+	 * NULL, or the same by the last bytes, of a device that has as many.  What is at its start is then
+	 * the content of this kind, and not asked.
+	 */
+	bool (*recognise_end)(const uint8_t end[USEDMAP_END_BYTES], uint64_t size_bytes);
 	/*
 	 * Adds the used bytes of blk to ret_used by usedmap_add(), ascending.  An error is a doubt, in words
 	 * that follow "all of it is taken: ", and what was added is forgotten.  NULL for a kind that is only

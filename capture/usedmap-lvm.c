@@ -285,4 +285,8 @@ static struct err *lvm_map(struct usedmap_walk *walk, struct blk *blk, struct ex
 	return map_group(&lvm, ret_used);
 }
 
-const struct usedmap_kind usedmap_lvm = {"LVM2_member", lvm_recognise, lvm_map};
+const struct usedmap_kind usedmap_lvm = {
+	.name = "LVM2_member",
+	.recognise = lvm_recognise,
+	.map = lvm_map,
+};

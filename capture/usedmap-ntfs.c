@@ -382,4 +382,8 @@ static struct err *ntfs_map(struct usedmap_walk *walk, struct blk *blk, struct e
 	return NULL;
 }
 
-const struct usedmap_kind usedmap_ntfs = {"ntfs", ntfs_recognise, ntfs_map};
+const struct usedmap_kind usedmap_ntfs = {
+	.name = "ntfs",
+	.recognise = ntfs_recognise,
+	.map = ntfs_map,
+};

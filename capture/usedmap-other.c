@@ -28,7 +28,7 @@ static bool has_signature(const uint8_t *start, uint64_t size_bytes, const struc
                                                                                                   \
 		return has_signature(start, size_bytes, signatures);                              \
 	}                                                                                         \
-	const struct usedmap_kind usedmap_##id = {kind_name, id##_recognise, NULL}
+	const struct usedmap_kind usedmap_##id = {.name = kind_name, .recognise = id##_recognise}
 
 #define BCACHE_MAGIC "\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81"
 #define BCACHEFS_MAGIC "\xc6\x85\x73\xf6\x66\xce\x90\xa9\xd9\x6a\x60\xcf\x80\x3d\xf7\xef"
@@ -68,4 +68,19 @@ static bool zfs_recognise(const uint8_t start[USEDMAP_START_BYTES], uint64_t siz
 	return false;
 }
 
-const struct usedmap_kind usedmap_zfs = {"zfs_member", zfs_recognise, NULL};
+const struct usedmap_kind usedmap_zfs = {
+	.name = "zfs_member",
+	.recognise = zfs_recognise,
+};
+
+/* RAID of the firmware, which keeps its description in the last sectors: a member begins like a disk. */
+#define OTHER_END(id, kind_name, from_end, bytes, len_bytes)                                      \
+	static bool id##_recognise_end(const uint8_t end[USEDMAP_END_BYTES], uint64_t size_bytes) \
+	{                                                                                         \
+		(void)size_bytes;                                                                 \
+		return !memcmp(end + USEDMAP_END_BYTES - (from_end), bytes, len_bytes);           \
+	}                                                                                         \
+	const struct usedmap_kind usedmap_##id = {.name = kind_name, .recognise_end = id##_recognise_end}
+
+OTHER_END(intel, "isw_raid_member", 1024, "Intel Raid ISM Cfg Sig. ", 24);
+OTHER_END(ddf, "ddf_raid_member", 512, "\xde\x11\xde\x11", 4);

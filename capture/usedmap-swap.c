@@ -49,4 +49,8 @@ static struct err *swap_map(struct usedmap_walk *walk, struct blk *blk, struct e
 	return NULL;
 }
 
-const struct usedmap_kind usedmap_swap = {"swap", swap_recognise, swap_map};
+const struct usedmap_kind usedmap_swap = {
+	.name = "swap",
+	.recognise = swap_recognise,
+	.map = swap_map,
+};

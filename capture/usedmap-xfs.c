@@ -323,4 +323,8 @@ static struct err *xfs_map(struct usedmap_walk *walk, struct blk *blk, struct ex
 	return NULL;
 }
 
-const struct usedmap_kind usedmap_xfs = {"xfs", xfs_recognise, xfs_map};
+const struct usedmap_kind usedmap_xfs = {
+	.name = "xfs",
+	.recognise = xfs_recognise,
+	.map = xfs_map,
+};

@@ -120,17 +120,21 @@ void usedmap_whole(struct usedmap_walk *walk, const struct view_run *runs, size_
 		extents_add(ret_used, runs[i].start, runs[i].start + runs[i].bytes);
 }
 
-/* The one kind that the device begins like; more than one, of which one is a left-over, is a doubt. */
-static struct err *recognise(struct blk *blk, const struct usedmap_kind **ret_kind)
+static bool is_like(const struct usedmap_kind *kind, bool at_end, const uint8_t *bytes, uint64_t size_bytes)
 {
-	CLEANUP_FREE uint8_t *start = xcalloc(1, USEDMAP_START_BYTES);
-	const struct usedmap_kind *found = NULL;
-	uint64_t bytes = blk->size_bytes < USEDMAP_START_BYTES ? blk->size_bytes : USEDMAP_START_BYTES;
+	if (at_end)
+		return kind->recognise_end && kind->recognise_end(bytes, size_bytes);
+	return kind->recognise && kind->recognise(bytes, size_bytes);
+}
 
-	if (bytes)
-		TRY(blk_pread(blk, start, bytes, 0));
+/* The one kind that the bytes look like; more than one, of which one is a left-over, is a doubt. */
+static struct err *find_kind(const uint8_t *bytes, bool at_end, uint64_t size_bytes,
+			     const struct usedmap_kind **ret_kind)
+{
+	const struct usedmap_kind *found = NULL;
+
 	for (size_t i = 0; usedmap_kinds[i]; i++) {
-		if (!usedmap_kinds[i]->recognise(start, blk->size_bytes))
+		if (!is_like(usedmap_kinds[i], at_end, bytes, size_bytes))
 			continue;
 		if (found)
 			return usedmap_doubt("it looks like %s and like %s", found->name,
@@ -139,6 +143,26 @@ static struct err *recognise(struct blk *blk, const struct usedmap_kind **ret_ki
 	}
 	*ret_kind = found;
 	return NULL;
+}
+
+/* The end first: a RAID that has its superblock there shows what is on it at the start. */
+static struct err *recognise(struct blk *blk, const struct usedmap_kind **ret_kind)
+{
+	CLEANUP_FREE uint8_t *bytes = xcalloc(1, USEDMAP_START_BYTES);
+	uint64_t size_bytes = blk->size_bytes;
+
+	_Static_assert(USEDMAP_END_BYTES <= USEDMAP_START_BYTES, "one buffer is enough");
+	if (size_bytes >= USEDMAP_END_BYTES) {
+		TRY(blk_pread(blk, bytes, USEDMAP_END_BYTES, size_bytes - USEDMAP_END_BYTES));
+		TRY(find_kind(bytes, true, size_bytes, ret_kind));
+		if (*ret_kind)
+			return NULL;
+	}
+	memset(bytes, 0, USEDMAP_START_BYTES);
+	if (size_bytes)
+		TRY(blk_pread(blk, bytes, size_bytes < USEDMAP_START_BYTES ? size_bytes : USEDMAP_START_BYTES,
+			      0));
+	return find_kind(bytes, false, size_bytes, ret_kind);
 }
 
 static bool is_in_use(const struct usedmap_walk *walk, uint64_t size_bytes)
