@@ -62,7 +62,7 @@ static struct err *has_boot_code(struct appliance *appliance, size_t disk, bool 
 
 		if (device->disk != (int)disk || device->partition || device->is_logical_volume)
 			continue;
-		data = guestfs_pread_device(appliance->g, device->node, sizeof none, 0, &bytes);
+		data = guestfs_pread_device(appliance->g, device->device, sizeof none, 0, &bytes);
 		if (!data)
 			return appliance_error(appliance, "%s", device->device);
 		*ret_has = bytes == sizeof none && memcmp(data, none, sizeof none) != 0;

@@ -28,7 +28,7 @@ sector_bytes() {
 }
 
 scan_finds_partition() {
-	"$p2v" scan --json "$1" >"$work/scan.json" &&
+	"$p2v" scan --json --to kvm "$1" >"$work/scan.json" &&
 		jq -e ".disks == [.disks[0]] and (.disks[0] | .logical_sector_bytes == 4096 and .table == \"gpt\" and
 			.partitions[0].start_bytes == $partition and .partitions[0].content == \"ext4\")" "$work/scan.json"
 }
@@ -38,6 +38,7 @@ check 'scan of the raw file' scan_finds_partition "$work/disk.raw"
 check 'Hyper-V has no BIOS machine for it: told before the copy' refuses 3 '4096-byte sectors' \
 	"$p2v" convert "$work/disk.vhdx" --to hyperv --name x --out "$work/out"
 check 'nothing is left of that' nothing_left "$work/out"
+check 'and scan says so too' refuses 3 '4096-byte sectors' "$p2v" scan "$work/disk.raw"
 
 check 'converts' "$p2v" convert "$work/disk.vhdx" --to kvm --name x --out "$work/out"
 check 'the result has large sectors' sector_bytes "$work/out/x/x-disk1.vhdx" 4096
