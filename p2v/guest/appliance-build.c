@@ -5,9 +5,9 @@
  *
  * It builds beside its output folder under a random name, and what it had so far
  * would stay there for ever if it were killed.  So it is given an output folder
- * in a scratch folder of ours: a stand-in with the time of the real one, by which
- * alone it tells whether anything is to be done (--if-newer).  What it built takes
- * the place of the real one in one step.  All this is under libguestfs's lock.
+ * in a scratch folder of ours: a stand-in with links to the real one's files, by
+ * whose times it tells whether anything is to be done (--if-newer).  What it built
+ * takes the place of the real one in one step.  All this is under libguestfs's lock.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -78,16 +78,49 @@ static struct err *take_lock(const char *path, int *ret_fd)
 	return NULL;
 }
 
+/* What supermin makes, and looks at to tell whether it is to be made anew. */
+static const char *const outputs[] = {"kernel", "initrd", "root"};
+#define OUTPUTS (sizeof outputs / sizeof *outputs)
+
+/* Of a part of an appliance, as an attempt that failed may have left it, there is no use. */
 static struct err *make_stand_in(const char *dir, const char *stand_in)
 {
 	struct stat st;
 
 	if (lstat(dir, &st))
 		return errno == ENOENT ? NULL : err_from_errno(errno, "%s", dir);
-	if (mkdir(stand_in, 0755) ||
-	    utimensat(AT_FDCWD, stand_in, (struct timespec[]){st.st_mtim, st.st_mtim}, 0))
+	if (mkdir(stand_in, 0755))
+		return err_from_errno(errno, "%s", stand_in);
+	for (size_t i = 0; i < OUTPUTS; i++) {
+		CLEANUP_FREE char *from = xasprintf("%s/%s", dir, outputs[i]);
+		CLEANUP_FREE char *to = xasprintf("%s/%s", stand_in, outputs[i]);
+
+		if (link(from, to) && errno != ENOENT)
+			return err_from_errno(errno, "%s", to);
+	}
+	if (utimensat(AT_FDCWD, stand_in, (struct timespec[]){st.st_mtim, st.st_mtim}, 0))
 		return err_from_errno(errno, "%s", stand_in);
 	return NULL;
+}
+
+/* The kernel is copied with its own time, which is older than what the next comparison looks at. */
+static struct err *touch_outputs(const char *built)
+{
+	for (size_t i = 0; i < OUTPUTS; i++) {
+		CLEANUP_FREE char *path = xasprintf("%s/%s", built, outputs[i]);
+
+		if (utimensat(AT_FDCWD, path, NULL, 0))
+			return err_from_errno(errno, "%s", path);
+	}
+	return NULL;
+}
+
+/* A folder's number; 0 if there is none. */
+static ino_t number_of(const char *dir)
+{
+	struct stat st;
+
+	return lstat(dir, &st) ? 0 : st.st_ino;
 }
 
 static struct err *run_supermin(const char *supermin_dir, const char *out, const char *temporary,
@@ -127,18 +160,21 @@ static struct err *build(const char *supermin_dir, const char *cache, const char
 	CLEANUP_FREE char *stand_in = NULL;
 	CLEANUP_FREE char *old = NULL;
 	CLEANUP_FD int lock = -1;
+	ino_t before;
 
 	TRY(take_lock(lock_path, &lock));
 	TRY(scratch_create(cache, "p2v", &scratch));
 	stand_in = scratch_file(scratch, "appliance.d");
 	old = scratch_file(scratch, "old");
 	TRY(make_stand_in(dir, stand_in));
+	before = number_of(stand_in);
 	if (access(dir, F_OK))
 		log_info(log, "building libguestfs's appliance, once");
 	TRY(run_supermin(supermin_dir, stand_in, scratch_path(scratch), log));
-	/* Still empty: the real one is as new as can be. */
-	if (!rmdir(stand_in))
+	/* Not replaced: the real one is as new as can be. */
+	if (before && number_of(stand_in) == before)
 		return NULL;
+	TRY(touch_outputs(stand_in));
 	return put_in_place(stand_in, dir, old);
 }
 

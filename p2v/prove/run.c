@@ -293,8 +293,8 @@ static struct err *run_boot(struct boot *boot, const struct strv *argv)
 	return keep_console_log(boot);
 }
 
-static struct err *prove(const struct prove_options *options, const struct machine *machine,
-			 struct hardware *hardware, struct proof *proof)
+static struct err *boot_with(const char *accelerator, const struct prove_options *options,
+			     struct hardware *hardware, struct proof *proof)
 {
 	CLEANUP(boot_deinit)
 	struct boot boot = {
@@ -302,21 +302,45 @@ static struct err *prove(const struct prove_options *options, const struct machi
 		.proof = proof,
 		.limit_ns = options->time_limit_ns ? options->time_limit_ns : DEFAULT_LIMIT_NS,
 	};
-	const char *accelerator = options->accelerator;
 	struct qemu_machine qemu_machine;
 	CLEANUP_STRV struct strv argv = {0};
 
-	if (!accelerator)
-		accelerator = kvm_works(options->scratch_dir, options->log) ? "kvm" : "tcg";
 	TRY(qemu_prepare(options, hardware, accelerator, &boot.files, &qemu_machine, &argv));
 	for (size_t i = 0; i < PORT_COUNT; i++)
 		boot.ports[i] = (struct console){
 			.path = i < PORT_REPORT ? boot.files.console[i] : boot.files.report,
 			.max_bytes = MAX_CONSOLE_BYTES,
 		};
-	describe(proof, hardware, options, &qemu_machine);
 	log_info(options->log, "booting on %s hardware (%s)", hardware->name, accelerator);
 	TRY(run_boot(&boot, &argv));
+	describe(proof, hardware, options, &qemu_machine);
+	return NULL;
+}
+
+/* KVM that passed its test may yet fail: then everything is tried again, emulated, unless the user chose it.
+ */
+static struct err *boot_somehow(const struct prove_options *options, struct hardware *hardware,
+				struct proof *proof)
+{
+	struct err *err;
+
+	if (options->accelerator)
+		return boot_with(options->accelerator, options, hardware, proof);
+	if (!kvm_works(options->scratch_dir, options->log))
+		return boot_with("tcg", options, hardware, proof);
+	err = boot_with("kvm", options, hardware, proof);
+	if (!err || err_kind(err) != ERR_FAILED)
+		return err;
+	log_warning(options->log, "with KVM: %s; trying again, emulated", err_message(err));
+	err_free(err);
+	proof_deinit(proof);
+	return boot_with("tcg", options, hardware, proof);
+}
+
+static struct err *prove(const struct prove_options *options, const struct machine *machine,
+			 struct hardware *hardware, struct proof *proof)
+{
+	TRY(boot_somehow(options, hardware, proof));
 	if (proof->failure)
 		return NULL;
 	checks_run(machine, options->vm, hardware, options->ignored_units, proof);

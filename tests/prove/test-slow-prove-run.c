@@ -295,6 +295,62 @@ static void test_no_qemu(void **state)
 	assert_err(err, ERR_REFUSED, "QEMU for x86-64 is not installed");
 }
 
+/* In front of the real one on PATH: a QEMU that fails where it is to use KVM, which is said to work. */
+static void break_kvm(struct bench *bench, const char *path)
+{
+	static const char script[] =
+		"#!/bin/sh\n"
+		"for word; do [ \"$word\" != kvm ] || { echo broken >&2; exit 1; }; done\n"
+		"PATH=${PATH#*:} exec qemu-system-x86_64 \"$@\"\n";
+	CLEANUP_FREE char *qemu = scratch_file(bench->scratch, "qemu-system-x86_64");
+	CLEANUP_FREE char *cache = scratch_file(bench->scratch, "p2v");
+	CLEANUP_FREE char *answer = xasprintf("%s/kvm", cache);
+	CLEANUP_FREE char *new_path = xasprintf("%s:%s", scratch_path(bench->scratch), path);
+	CLEANUP_FCLOSE FILE *boot_id = fopen("/proc/sys/kernel/random/boot_id", "re");
+	char id[64];
+	FILE *file = fopen(qemu, "we");
+
+	assert_non_null(file);
+	assert_int_equal(fputs(script, file) < 0, 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(chmod(qemu, 0700), 0);
+	assert_non_null(boot_id);
+	assert_non_null(fgets(id, sizeof id, boot_id));
+	assert_int_equal(mkdir(cache, 0700), 0);
+	file = fopen(answer, "we");
+	assert_non_null(file);
+	assert_true(fprintf(file, "%sworks\n", id) > 0);
+	assert_int_equal(fclose(file), 0);
+	setenv("PATH", new_path, 1);
+	setenv("XDG_CACHE_HOME", scratch_path(bench->scratch), 1);
+}
+
+/* The probe of KVM may have been too good: what it did not see is met by emulation. */
+static void test_kvm_fails(void **state)
+{
+	CLEANUP_FREE char *saved = xstrdup(getenv("PATH"));
+	CLEANUP_FREE char *report = make_report(healthy_lines);
+	CLEANUP_BENCH struct bench bench = {0};
+	CLEANUP_PROOF struct proof proof = {0};
+	struct err *err;
+
+	(void)state;
+	bench_init(&bench, 1, TARGET_KVM, FIRMWARE_BIOS, NULL);
+	bench_serve(&bench, NULL, report, BOOTABLE_HALT);
+	bench.options.accelerator = NULL;
+	break_kvm(&bench, saved);
+	err = prove_run(&bench.options, &bench.machine, &proof);
+	assert_no_err(err);
+	assert_no_err(proof_verdict(&proof));
+	assert_string_equal(proof.accelerator, "tcg");
+	/* Who asks for KVM is told. */
+	bench.options.accelerator = "kvm";
+	err = prove_run(&bench.options, &bench.machine, &(struct proof){0});
+	setenv("PATH", saved, 1);
+	unsetenv("XDG_CACHE_HOME");
+	assert_err(err, ERR_FAILED, "broken");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_power_off),      cmocka_unit_test(test_boot_loop),
 		cmocka_unit_test(test_time_limit),     cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_not_served),     cmocka_unit_test(test_no_qemu),
+		cmocka_unit_test(test_kvm_fails),
 	};
 
 	if (!run_is_installed("qemu-system-x86_64") || !run_is_installed("nbdkit")) {
