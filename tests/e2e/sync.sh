@@ -167,15 +167,30 @@ take_over() {
 }
 check 'the newer one of two senders goes on' take_over
 
+sessions() {
+	grep -c ': job web: ' "$work/receiver.err" || true
+}
+
+# has_session BEFORE: the receiver has more sessions than that; who finds none at first does not wait for one.
+has_session() {
+	for _ in $(seq 100); do
+		[ "$(sessions)" -gt "$1" ] && return
+		sleep 0.1
+	done
+	return 1
+}
+
 # One side is killed at a random moment; the other goes on.  The last run must be whole.
 survive_kill() {
-	local sender
+	local sender before
+	before=$(sessions)
 	change "$work/a.img" 40
 	change "$work/b.img" 40
 	send_in_background --limit 60M &
 	sender=$!
 	sleep "0.$((RANDOM % 10))"
 	if [ $((RANDOM % 2)) = 0 ]; then
+		has_session "$before" || return 1
 		stop_receiver
 		start_receiver
 	else
