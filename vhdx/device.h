@@ -109,6 +109,10 @@ struct err *vhdx_file_extents(struct vhdx *vhdx, uint64_t len_bytes, uint64_t of
 /* Makes the map durable; the caller holds commit.lock. */
 struct err *vhdx_commit_locked(struct vhdx *vhdx) ERR_MUST_CHECK;
 
+/* Puts the incomplete marker into the metadata table, or takes it out, by one log entry; with the commit lock
+ * held.  ERR_REFUSED if the table has no room for it. */
+struct err *vhdx_write_marker(struct vhdx *vhdx, bool is_incomplete) ERR_MUST_CHECK;
+
 /* Operations of struct blk_ops, by file. */
 struct err *vhdx_op_pread(struct blk *blk, void *buf, size_t len_bytes, uint64_t offset) ERR_MUST_CHECK;
 struct err *vhdx_op_extents(struct blk *blk, uint64_t len_bytes, uint64_t offset, blk_extent_fn fn, void *arg)

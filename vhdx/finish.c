@@ -8,8 +8,6 @@
  * the end there is no log to replay, and the file ends where its last part does.
  * The incomplete marker goes by one log entry, after everything else is durable.
  */
-#include <string.h>
-
 #include "vhdx/device.h"
 
 /* How long the file must be before anything is added to it: the last block may end behind it. */
@@ -77,22 +75,6 @@ struct err *vhdx_end_hidden_changes(struct vhdx *vhdx, bool had_begun)
 	return NULL;
 }
 
-/* Takes the marker out of the metadata table. */
-static struct err *remove_marker(struct vhdx *vhdx)
-{
-	uint64_t at = vhdx->regions.metadata.file_offset;
-	CLEANUP_FREE uint8_t *old = malloc(2 * VHDX_METADATA_TABLE_BYTES);
-	uint8_t *new;
-
-	if (!old)
-		return err_nomem();
-	new = old + VHDX_METADATA_TABLE_BYTES;
-	TRY(blk_pread(vhdx->file, old, VHDX_METADATA_TABLE_BYTES, at));
-	memcpy(new, old, VHDX_METADATA_TABLE_BYTES);
-	vhdx_metadata_table_complete(new);
-	return vhdx_commit_changes(vhdx, &(struct vhdx_change){at, old, new, VHDX_METADATA_TABLE_BYTES}, 1);
-}
-
 static struct err *finish_locked(struct vhdx *vhdx)
 {
 	if (!atomic_load(&vhdx->commit.begun) && !vhdx->metadata.is_incomplete &&
@@ -101,7 +83,7 @@ static struct err *finish_locked(struct vhdx *vhdx)
 	TRY(begin_changes_locked(vhdx, NULL));
 	TRY(vhdx_commit_locked(vhdx));
 	if (vhdx->metadata.is_incomplete)
-		TRY(remove_marker(vhdx));
+		TRY(vhdx_write_marker(vhdx, false));
 	if (!guid_is_zero(&vhdx->headers.current.log_guid))
 		TRY(vhdx_log_empty(vhdx->file, &vhdx->commit.log, &vhdx->headers));
 	vhdx->metadata.is_incomplete = false;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Making a complete file one under construction again.
+ * The incomplete marker, and making a complete file one under construction again.
  *
  * The marker goes into the metadata table by one log entry: after a power cut it
- * is there or not.  The log is emptied before anything else is written: from then
+ * is there or not.  Once it is there the log is emptied before anything else is written: from then
  * on the map is changed in place (commit.c), and replaying an older entry would
  * bring an older map back.
  */
@@ -13,7 +13,7 @@
 #include "p2v/base/mem.h"
 #include "vhdx/device.h"
 
-static struct err *add_marker(struct vhdx *vhdx)
+struct err *vhdx_write_marker(struct vhdx *vhdx, bool is_incomplete)
 {
 	uint64_t at = vhdx->regions.metadata.file_offset;
 	CLEANUP_FREE uint8_t *old = malloc(2 * VHDX_METADATA_TABLE_BYTES);
@@ -24,7 +24,9 @@ static struct err *add_marker(struct vhdx *vhdx)
 	new = old + VHDX_METADATA_TABLE_BYTES;
 	TRY(blk_pread(vhdx->file, old, VHDX_METADATA_TABLE_BYTES, at));
 	memcpy(new, old, VHDX_METADATA_TABLE_BYTES);
-	if (!vhdx_metadata_table_mark(new))
+	if (!is_incomplete)
+		vhdx_metadata_table_complete(new);
+	else if (!vhdx_metadata_table_mark(new))
 		return err_refused(
 			"%s: the metadata table is full: there is no room for the incomplete marker",
 			vhdx->blk.name);
@@ -44,7 +46,7 @@ struct err *vhdx_mark_incomplete(struct blk *blk)
 	TRY(vhdx_begin_changes(vhdx));
 	LOCKED(&vhdx->commit.lock);
 	TRY(vhdx_commit_locked(vhdx));
-	TRY(add_marker(vhdx));
+	TRY(vhdx_write_marker(vhdx, true));
 	TRY(vhdx_log_empty(vhdx->file, &vhdx->commit.log, &vhdx->headers));
 	vhdx->metadata.is_incomplete = true;
 	return NULL;
