@@ -58,7 +58,6 @@ for signature in vhdxfile conectix; do
 done
 
 # An incomplete file.
-"$p2v" vhdx create --size 20M "$work/incomplete.vhdx"
 incomplete_by_kill() {
 	nbdkit --foreground --readonly --unix "$work/slow" --pidfile "$work/pid" --filter=rate \
 		file "$work/good.raw" rate=1M &
@@ -66,9 +65,14 @@ incomplete_by_kill() {
 	while [ ! -e "$work/pid" ]; do kill -0 "$server" && sleep 0.05 || return; done
 	"$p2v" vhdx convert "nbd+unix:///?socket=$work/slow" "$out/x.vhdx" 2>/dev/null &
 	pid=$!
-	for _ in $(seq 100); do
-		cp "$out"/.x.vhdx.*/x.vhdx "$work/incomplete.vhdx" 2>/dev/null && break
-		sleep 0.05
+	# Its second name outlives what the kill takes away.  Data follows the structures, which are whole by then.
+	for _ in $(seq 1000); do
+		ln "$out"/.x.vhdx.*/x.vhdx "$work/incomplete.vhdx" 2>/dev/null && break
+		kill -0 "$pid" && sleep 0.01 || return
+	done
+	for _ in $(seq 1000); do
+		[ "$(stat -c %s "$work/incomplete.vhdx")" -gt $((6 << 20)) ] && break
+		kill -0 "$pid" && sleep 0.01 || return
 	done
 	kill -KILL "$pid"
 	wait "$pid" || true
