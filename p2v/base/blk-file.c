@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A regular file or a block device.  With BLK_FILE_DIRECT the aligned part of
- * a large request goes around the page cache: see direct.h.
+ * a large request goes around the page cache, with BLK_FILE_UNCACHED every read
+ * of a device: see direct.h.
  */
 #include "p2v/base/blk.h"
 
@@ -26,6 +27,7 @@ struct blk_file {
 	int fd;
 	struct direct direct;
 	bool is_device;
+	bool is_uncached;
 };
 
 static struct blk_file *to_file(struct blk *blk)
@@ -94,6 +96,10 @@ static struct err *file_pread(struct blk *blk, void *buf, size_t len_bytes, uint
 	uint64_t start = offset + span.skip_bytes, end = start + span.len_bytes;
 	uint8_t *at = buf;
 
+	if (file->is_uncached)
+		return direct_read_all(&file->direct, blk->logical_sector_bytes, buf, len_bytes, offset)
+			       ? NULL
+			       : io_error(blk, "read", offset);
 	if (!span.len_bytes || direct_is_cached(file->fd, span.len_bytes, start) ||
 	    !direct_read(&file->direct, at + span.skip_bytes, span.len_bytes, start))
 		return read_all(blk, buf, len_bytes, offset);
@@ -342,7 +348,7 @@ struct err *blk_file_open(const char *path, unsigned flags, uint64_t create_size
 	};
 	file->direct.fd = -1;
 	file->fd = open(path, open_flags(flags), 0666);
-	if (file->fd >= 0 && flags & BLK_FILE_DIRECT)
+	if (file->fd >= 0 && flags & (BLK_FILE_DIRECT | BLK_FILE_UNCACHED))
 		direct_init(path, file->fd, open_flags(flags) & O_ACCMODE, &file->direct);
 	if (file->fd < 0)
 		err = open_error(path);
@@ -355,6 +361,7 @@ struct err *blk_file_open(const char *path, unsigned flags, uint64_t create_size
 			unlink(path);
 		return err_first(err, file_close(&file->blk));
 	}
+	file->is_uncached = flags & BLK_FILE_UNCACHED && file->is_device && file->direct.fd >= 0;
 	*ret_blk = &file->blk;
 	return NULL;
 }

@@ -146,6 +146,9 @@ static inline void cleanup_blk(struct blk **blk)
 #define BLK_FILE_WRITE (1u << 0) /* else read-only */
 #define BLK_FILE_CREATE (1u << 1) /* must not exist; size as given */
 #define BLK_FILE_DIRECT (1u << 2) /* large requests go around the page cache, where that is possible */
+/* Of a device: every read comes from the disk, not from the page cache, which keeps what it has read while a
+ * mounted file system writes past it; and a sector that cannot be read takes no others with it. */
+#define BLK_FILE_UNCACHED (1u << 3)
 struct err *blk_file_open(const char *path, unsigned flags, uint64_t create_size_bytes, struct blk **ret_blk)
 	ERR_MUST_CHECK;
 

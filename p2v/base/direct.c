@@ -137,14 +137,17 @@ static uint8_t *bounce_take(struct direct *direct)
 	return aligned_alloc(MAX_ALIGN_BYTES, BOUNCE_BYTES);
 }
 
+/* Leaves errno as it is. */
 static void bounce_give(struct direct *direct, uint8_t *bounce)
 {
+	int errnum = errno;
 	LOCKED(&direct->lock);
 
 	if (direct->spare_count < DIRECT_SPARES)
 		direct->spares[direct->spare_count++] = bounce;
 	else
 		free(bounce);
+	errno = errnum;
 }
 
 static size_t min_size(size_t a, size_t b)
@@ -169,6 +172,35 @@ bool direct_read(struct direct *direct, void *buf, size_t len_bytes, uint64_t of
 	if (bounce)
 		bounce_give(direct, bounce);
 	return done == len_bytes;
+}
+
+bool direct_read_all(struct direct *direct, uint32_t align_bytes, void *buf, size_t len_bytes,
+		     uint64_t offset)
+{
+	uint64_t mask = align_bytes - 1u, end = offset + len_bytes;
+	uint8_t *at = buf, *bounce;
+	bool is_read = true;
+
+	if (is_memory_aligned(direct, buf) && !((offset | len_bytes) & mask))
+		return transfer_all(direct->fd, false, buf, len_bytes, offset, 0);
+	bounce = bounce_take(direct);
+	if (!bounce) {
+		errno = ENOMEM;
+		return false;
+	}
+	while (is_read && offset < end) {
+		uint64_t start = offset & ~mask;
+		size_t bytes = min_size(((end + mask) & ~mask) - start, BOUNCE_BYTES);
+		size_t skip = offset - start, wanted = min_size(bytes - skip, end - offset);
+
+		is_read = transfer_all(direct->fd, false, bounce, bytes, start, 0);
+		if (is_read)
+			memcpy(at, bounce + skip, wanted);
+		at += wanted;
+		offset += wanted;
+	}
+	bounce_give(direct, bounce);
+	return is_read;
 }
 
 bool direct_write(struct direct *direct, const void *buf, size_t len_bytes, uint64_t offset, int flags)

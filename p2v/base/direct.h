@@ -43,6 +43,10 @@ bool direct_is_cached(int fd, size_t len_bytes, uint64_t offset);
 /* Reads or writes a span (flags: RWF_*), by way of a copy if the memory is not aligned.  False: the page
  * cache has to do it, and to tell what is wrong. */
 bool direct_read(struct direct *direct, void *buf, size_t len_bytes, uint64_t offset);
+/* Reads anything, by way of a copy where it is not aligned; align_bytes is what the device can, its sector.
+ * False: errno says why. */
+bool direct_read_all(struct direct *direct, uint32_t align_bytes, void *buf, size_t len_bytes,
+		     uint64_t offset);
 bool direct_write(struct direct *direct, const void *buf, size_t len_bytes, uint64_t offset, int flags);
 
 #endif
