@@ -233,6 +233,7 @@ install: all man $(O)/libvhdx.pc
 	install -d $(DESTDIR)$(nbdkit_plugindir)
 	ln -sf $(libdir)/$(notdir $(PLUGIN)) $(DESTDIR)$(nbdkit_plugindir)/$(notdir $(PLUGIN))
 	install -D -m 644 p2v/cmd/bash-completion $(DESTDIR)$(completiondir)/p2v
+	ln -sf p2v $(DESTDIR)$(completiondir)/p2v-agent
 	install -d $(DESTDIR)$(unitdir)
 	sed 's,@bindir@,$(bindir),' p2v/cmd/p2v-receive.service >$(DESTDIR)$(unitdir)/p2v-receive.service
 	install -D -m 644 -t $(DESTDIR)$(mandir)/man1 $(filter %.1,$(MAN))
@@ -241,7 +242,7 @@ install: all man $(O)/libvhdx.pc
 uninstall:
 	rm -f $(DESTDIR)$(unitdir)/p2v-receive.service $(DESTDIR)$(bindir)/p2v $(DESTDIR)$(bindir)/p2v-agent \
 	      $(DESTDIR)$(nbdkit_plugindir)/$(notdir $(PLUGIN)) \
-	      $(DESTDIR)$(completiondir)/p2v $(DESTDIR)$(pkgconfigdir)/libvhdx.pc \
+	      $(DESTDIR)$(completiondir)/p2v $(DESTDIR)$(completiondir)/p2v-agent $(DESTDIR)$(pkgconfigdir)/libvhdx.pc \
 	      $(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(filter %.1,$(MAN)))) \
 	      $(addprefix $(DESTDIR)$(mandir)/man5/,$(notdir $(filter %.5,$(MAN))))
 	rm -rf $(DESTDIR)$(libdir) $(DESTDIR)$(includedir)

@@ -15,7 +15,7 @@
 
 static const struct verb verbs[] = {
 	{"scan", "[--json] [--used]", "tell what this machine is, and which disks a capture takes", cmd_scan},
-	{"send", "HOST --disk DISK... [--key-file FILE]", "bring disks to a receiver", cmd_send},
+	{"send", "HOST [--disk DISK...] [--key-file FILE]", "bring disks to a receiver", cmd_send},
 };
 
 int main(int argc, char **argv)

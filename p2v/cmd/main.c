@@ -10,7 +10,7 @@ static const struct verb verbs[] = {
 	{"prove", "DIR|IMAGE [--screenshot FILE]", "boot a throw-away copy and report what came up",
 	 cmd_prove},
 	{"receive", "--dir DIR [--listen ADDR:PORT]", "take disks in over the network", cmd_receive},
-	{"send", "HOST --disk DISK... [--key-file FILE]", "bring disks to a receiver", cmd_send},
+	{"send", "HOST [--disk DISK...] [--key-file FILE]", "bring disks to a receiver", cmd_send},
 	{"status", "--dir DIR [--json]", "list the jobs of a receiver", cmd_status},
 	{"vhdx", "COMMAND ...", "inspect, check, make, convert and compare VHDX files", cmd_vhdx},
 };

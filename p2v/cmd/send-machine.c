@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "capture/discover.h"
+#include "capture/layout.h"
 #include "p2v/base/mem.h"
 #include "p2v/sync/wire.h"
 
@@ -67,23 +68,61 @@ static struct err *keep_disks(struct machine *machine, const struct strv *disks)
 	return NULL;
 }
 
-struct err *send_describe_machine(const struct strv *disks, char **ret_json)
+struct err *send_find_machine(const struct strv *disks, struct machine *ret_machine)
 {
 	CLEANUP_MACHINE struct machine machine = {0};
-	CLEANUP_JSON json_t *json = NULL;
-	CLEANUP_FREE char *text = NULL;
 
-	*ret_json = NULL;
 	if (!are_devices(disks))
 		return NULL;
 	TRY(discover_machine("", &machine));
 	TRY(keep_disks(&machine, disks));
-	json = machine_to_json(&machine);
-	text = json_dumps(json, JSON_COMPACT);
+	*ret_machine = machine;
+	machine = (struct machine){0};
+	return NULL;
+}
+
+struct err *send_describe_machine(const struct machine *machine, char **ret_json)
+{
+	CLEANUP_JSON json_t *json = machine_to_json(machine);
+	CLEANUP_FREE char *text = json_dumps(json, JSON_COMPACT);
+
 	if (!text)
 		return err_nomem();
 	if (strlen(text) > WIRE_MAX_MACHINE_BYTES)
 		return err_failed("there is too much to tell of this machine");
 	*ret_json = take_ptr(text);
+	return NULL;
+}
+
+/* The first thing that keeps it from working. */
+static struct err *tell_findings(const struct layout *layout, const struct log *log)
+{
+	for (size_t i = 0; i < layout->finding_count; i++) {
+		const struct layout_finding *finding = &layout->findings[i];
+
+		if (finding->level == FINDING_STOP)
+			return err_advise(err_refused("%s", finding->text), "%s",
+					  finding->advice ? finding->advice : "'p2v scan' tells more");
+		if (finding->level == FINDING_WARNING)
+			log_warning(log, "%s%s%s", finding->text, finding->advice ? "; " : "",
+				    finding->advice ? finding->advice : "");
+	}
+	return NULL;
+}
+
+struct err *send_choose_disks(const struct log *log, struct strv *ret_disks)
+{
+	CLEANUP_MACHINE struct machine machine = {0};
+	CLEANUP_LAYOUT struct layout layout = {0};
+
+	TRY(discover_machine("", &machine));
+	TRY(layout_choose(&machine, NULL, &layout));
+	TRY(tell_findings(&layout, log));
+	for (size_t i = 0; i < layout.disk_count; i++)
+		if (layout.disks[i].is_taken)
+			strv_add(ret_disks, layout.disks[i].source);
+	if (!ret_disks->count)
+		return err_advise(err_refused("no disk of this machine would be taken"),
+				  "'p2v scan' tells why; name what you want with --disk");
 	return NULL;
 }

@@ -4,20 +4,18 @@
  * breaks.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "p2v/base/json.h"
 #include "p2v/base/mem.h"
+#include "p2v/cmd/send-disks.h"
 #include "p2v/cmd/send-machine.h"
 #include "p2v/cmd/sync.h"
 #include "p2v/sync/sender.h"
-#include "vhdx/image.h"
 
 #define MAX_IDLE_TRIES 5 /* in a row that have brought nothing over */
 #define MAX_PAUSE_SECONDS 30
@@ -34,6 +32,7 @@ enum {
 	OPT_VERIFY,
 	OPT_READ_ERROR,
 	OPT_IN_USE,
+	OPT_ALL,
 	OPT_JSON
 };
 
@@ -46,6 +45,7 @@ static const struct option long_options[] = {
 	{"verify", no_argument, NULL, OPT_VERIFY},
 	{"on-read-error", required_argument, NULL, OPT_READ_ERROR},
 	{"in-use", no_argument, NULL, OPT_IN_USE},
+	{"all", no_argument, NULL, OPT_ALL},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
@@ -59,7 +59,8 @@ struct send_options {
 	char *name;
 	uint64_t limit_bytes_per_second;
 	unsigned flags; /* SENDER_ */
-	bool in_use, json;
+	unsigned disk_flags; /* SEND_ */
+	bool json;
 	unsigned verbose;
 };
 
@@ -73,13 +74,15 @@ static void options_deinit(struct send_options *options)
 
 static void print_help(void)
 {
-	fputs("p2v send HOST[:PORT] --disk DISK [--disk DISK ...] [options]\n"
+	fputs("p2v send HOST[:PORT] [--disk DISK ...] [options]\n"
 	      "\n"
 	      "Brings disks, devices or images, to 'p2v receive' on HOST.  Sources are only read.  What is "
 	      "there\n"
 	      "already does not travel again: after an interruption, or a year.\n"
 	      "\n"
-	      "  --disk DISK            a device or image; may be repeated\n"
+	      "  --disk DISK            a device or image; may be repeated.  Default: the disks of this "
+	      "machine\n"
+	      "                         that 'p2v scan' says are taken\n"
 	      "  --key-file FILE        holds the pairing key that the receiver shows; without it, it is "
 	      "asked for\n"
 	      "  --key KEY              the key itself (other users of this machine may see it)\n"
@@ -87,10 +90,11 @@ static void print_help(void)
 	      "  --limit RATE           at most so many bytes a second: 10M\n"
 	      "  --verify               the receiver reads all of its copies again at the end\n"
 	      "  --on-read-error WHAT   stop (default), or zero: send zeros for what cannot be read\n"
+	      "  --all                  also what no file system uses; left out it reads as zeros there\n"
 	      "  --in-use               send disks although they are mounted: the copy is as after a power "
 	      "cut\n"
 	      "  --json                 progress and result as JSON\n"
-	      "  --verbose              tell each step\n",
+	      "  --verbose              tell each step, and why parts of disks are sent whole\n",
 	      stdout);
 }
 
@@ -140,56 +144,10 @@ static struct err *take_option(void *arg, int option)
 		return take_read_error(options);
 	}
 	options->flags |= option == OPT_VERIFY ? SENDER_VERIFY : 0;
-	options->in_use |= option == OPT_IN_USE;
+	options->disk_flags |= option == OPT_IN_USE ? SEND_IN_USE : 0;
+	options->disk_flags |= option == OPT_ALL ? SEND_ALL : 0;
 	options->json |= option == OPT_JSON;
 	options->verbose += option == 'v';
-	return NULL;
-}
-
-/* A device that something uses cannot be opened for us alone. */
-static struct err *check_use(const char *path)
-{
-	CLEANUP_FD int fd = -1;
-	struct stat st;
-
-	if (stat(path, &st) || !S_ISBLK(st.st_mode))
-		return NULL;
-	fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
-	if (fd >= 0 || errno != EBUSY)
-		return NULL;
-	return err_advise(err_refused("%s: is mounted, or otherwise in use", path),
-			  "unmount it, or accept a copy as after a power cut with --in-use");
-}
-
-struct disks {
-	struct sender_disk *disks;
-	size_t count;
-};
-
-static void disks_deinit(struct disks *disks)
-{
-	for (size_t i = 0; i < disks->count; i++)
-		err_free(blk_close(disks->disks[i].blk));
-	free(disks->disks);
-}
-
-static struct err *open_disks(const struct send_options *options, const struct log *log, struct disks *disks)
-{
-	disks->disks = xcalloc(options->disks.count, sizeof *disks->disks);
-	for (size_t i = 0; i < options->disks.count; i++) {
-		const char *path = options->disks.items[i], *slash = strrchr(path, '/');
-		struct sender_disk *disk = &disks->disks[i];
-
-		if (!options->in_use)
-			TRY(check_use(path));
-		TRY(image_open(path, log, NULL, &disk->blk));
-		disks->count++;
-		disk->id = slash ? slash + 1 : path;
-		for (size_t k = 0; k < i; k++)
-			if (!strcmp(disks->disks[k].id, disk->id))
-				return err_advise(err_usage("two disks are called %s", disk->id),
-						  "give one of them another name, by a link for example");
-	}
 	return NULL;
 }
 
@@ -249,22 +207,78 @@ static struct err *send_until_done(const struct send_options *options, struct se
 	}
 }
 
-static void report_unreadable(const struct disks *disks, const struct sender_result *result, FILE *stream)
+/* Before it is complete: a copy of a disk that has changed meanwhile is of no moment at all. */
+static struct err *check_changes(void *arg)
+{
+	const struct send_disks *disks = arg;
+
+	for (size_t i = 0; i < disks->count; i++) {
+		uint64_t bytes;
+		char text[CMD_SIZE_TEXT_BYTES];
+
+		if (!send_disk_has_changed(&disks->disks[i], &bytes))
+			continue;
+		return err_advise(err_refused("%s: was written to while it was read%s%s",
+					      disks->disks[i].path, bytes ? ": " : "",
+					      bytes ? cmd_format_size(bytes, text) : ""),
+				  "see that nothing uses it, and run the same command again: only what "
+				  "differs travels");
+	}
+	return NULL;
+}
+
+/* What --in-use lets happen. */
+static void warn_of_changes(const struct send_disks *disks, const struct log *log)
+{
+	for (size_t i = 0; i < disks->count; i++) {
+		uint64_t bytes;
+		char text[CMD_SIZE_TEXT_BYTES];
+
+		if (send_disk_has_changed(&disks->disks[i], &bytes))
+			log_warning(log, "%s: %s written while it was read: the copy is not of one moment",
+				    disks->disks[i].path,
+				    bytes ? cmd_format_size(bytes, text) : "something was");
+	}
+}
+
+static void warn_of_unreadable(const struct send_disks *disks, const struct sender_result *result,
+			       const struct log *log)
 {
 	for (size_t i = 0; i < result->disk_count; i++)
 		for (size_t k = 0; k < result->unreadable[i].count; k++) {
 			const struct extent *range = &result->unreadable[i].ranges[k];
 
-			fprintf(stream,
-				"p2v: warning: %s: cannot be read: %" PRIu64 " bytes at offset %" PRIu64 "\n",
-				disks->disks[i].id, range->end - range->start, range->start);
+			log_warning(log, "%s: cannot be read: %" PRIu64 " bytes at offset %" PRIu64,
+				    disks->disks[i].path, range->end - range->start, range->start);
 		}
 }
 
-static struct err *report_json(const struct disks *disks, const struct sender_result *result)
+static json_t *disk_to_json(const struct send_disk *disk, uint64_t size_bytes,
+			    const struct extents *unreadable)
+{
+	json_t *json = json_object(), *ranges = json_array();
+	uint64_t changed_bytes;
+
+	json_set_string(json, "source", disk->path);
+	json_set_string(json, "id", disk->id);
+	json_set_u64(json, "size_bytes", size_bytes);
+	json_set_u64(json, "used_bytes", disk->used_bytes);
+	json_set_bool(json, "changed", send_disk_has_changed(disk, &changed_bytes));
+	for (size_t i = 0; i < unreadable->count; i++) {
+		json_t *range = json_object();
+
+		json_set_u64(range, "start_bytes", unreadable->ranges[i].start);
+		json_set_u64(range, "end_bytes", unreadable->ranges[i].end);
+		json_array_append_new(ranges, range);
+	}
+	json_object_set_new(json, "unreadable", ranges);
+	return json;
+}
+
+static struct err *report_json(const struct send_disks *disks, const struct sender_result *result)
 {
 	CLEANUP_JSON json_t *json = json_object();
-	json_t *unreadable = json_array();
+	json_t *array = json_array();
 	char root[2 * WIRE_ROOT_BYTES + 1];
 
 	for (size_t i = 0; i < sizeof result->root.bytes; i++)
@@ -273,22 +287,17 @@ static struct err *report_json(const struct disks *disks, const struct sender_re
 	json_set_u64(json, "read_bytes", result->read_bytes);
 	json_set_u64(json, "content_bytes", result->content_bytes);
 	json_set_u64(json, "wire_bytes", result->wire_bytes);
-	json_object_set_new(json, "unreadable", unreadable);
-	for (size_t i = 0; i < result->disk_count; i++)
-		for (size_t k = 0; k < result->unreadable[i].count; k++) {
-			json_t *range = json_object();
-
-			json_set_string(range, "disk", disks->disks[i].id);
-			json_set_u64(range, "start_bytes", result->unreadable[i].ranges[k].start);
-			json_set_u64(range, "end_bytes", result->unreadable[i].ranges[k].end);
-			json_array_append_new(unreadable, range);
-		}
+	json_object_set_new(json, "disks", array);
+	for (size_t i = 0; i < disks->count; i++)
+		json_array_append_new(array,
+				      disk_to_json(&disks->disks[i], disks->for_sender[i].blk->size_bytes,
+						   &result->unreadable[i]));
 	if (json_dumpf(json, stdout, JSON_INDENT(2)) || putchar('\n') == EOF)
 		return err_advise(err_failed("cannot write to standard output"), "is the disk full?");
 	return NULL;
 }
 
-static struct err *report(const struct send_options *options, const struct disks *disks,
+static struct err *report(const struct send_options *options, const struct send_disks *disks,
 			  const struct sender_result *result)
 {
 	char read_text[CMD_SIZE_TEXT_BYTES], content[CMD_SIZE_TEXT_BYTES], wire[CMD_SIZE_TEXT_BYTES];
@@ -304,15 +313,18 @@ static struct err *report(const struct send_options *options, const struct disks
 static struct err *send_disks(struct send_options *options)
 {
 	struct log log = cmd_log(options->verbose);
-	CLEANUP(disks_deinit) struct disks disks = {0};
+	CLEANUP_SEND_DISKS struct send_disks disks = {0};
 	CLEANUP_FREE char *machine_json = NULL;
 	CLEANUP_SENDER_RESULT struct sender_result result = {0};
+	bool is_in_use = options->disk_flags & SEND_IN_USE;
 	struct sender_options sender = {
 		.key = options->key,
 		.connect = connect_to,
 		.connect_arg = &options->address,
 		.name = options->name,
 		.limit_bytes_per_second = options->limit_bytes_per_second,
+		.before_commit = is_in_use ? NULL : check_changes,
+		.before_commit_arg = &disks,
 		.flags = options->flags,
 		.log = &log,
 	};
@@ -320,16 +332,18 @@ static struct err *send_disks(struct send_options *options)
 
 	if (getrandom(sender.run, sizeof sender.run, 0) != sizeof sender.run)
 		return err_from_errno(errno, "random numbers for a run");
-	TRY(open_disks(options, &log, &disks));
-	err = send_describe_machine(&options->disks, &machine_json);
-	if (err)
-		log_warning(&log, "what this machine is cannot be told: %s", err_message(err));
-	err_free(err);
+	if (!options->disks.count)
+		TRY(send_choose_disks(&log, &options->disks));
+	TRY(send_disks_open(&options->disks, options->disk_flags, &log, &disks));
+	if (disks.machine.disk_count)
+		TRY(send_describe_machine(&disks.machine, &machine_json));
 	sender.machine_json = machine_json;
-	sender.disks = disks.disks;
+	sender.disks = disks.for_sender;
 	sender.disk_count = disks.count;
 	err = send_until_done(options, &sender, &result);
-	report_unreadable(&disks, &result, stderr);
+	warn_of_unreadable(&disks, &result, &log);
+	if (is_in_use)
+		warn_of_changes(&disks, &log);
 	return err ? err : report(options, &disks, &result);
 }
 
@@ -347,8 +361,6 @@ static struct err *check_and_send(int argc, char **argv, struct send_options *op
 	if (optind + 1 != argc)
 		return err_advise(err_usage("send: one receiver is wanted"), "'p2v send --help' tells more");
 	TRY(sync_address_parse(argv[optind], &options->address));
-	if (!options->disks.count)
-		return err_advise(err_usage("send: no disk is named"), "say for example --disk /dev/sda");
 	if (!options->name)
 		options->name = machine_name();
 	if (!options->key)

@@ -256,6 +256,8 @@ static struct err *run_session(struct run *run, struct channel *control, struct 
 	memcpy(run->token, message->welcome.token, sizeof run->token);
 	TRY(set_up(run, control, message));
 	TRY(run_lanes(run, control, lanes, message));
+	if (run->options->before_commit)
+		TRY(run->options->before_commit(run->options->before_commit_arg));
 	return commit(run, control, message);
 }
 

@@ -33,6 +33,10 @@ struct sender_options {
 	unsigned lanes; /* default: two for each processor, as far as the receiver allows */
 	uint64_t limit_bytes_per_second; /* on the wire; 0: none */
 	uint64_t silence_limit_ns; /* default WIRE_SILENCE_SECONDS */
+	/* NULL, or asked when all is there and before it is complete; an error ends the run, ERR_REFUSED for
+	 * good. */
+	struct err *(*before_commit)(void *arg);
+	void *before_commit_arg;
 	unsigned flags;
 	const struct log *log;
 	struct progress *progress; /* counts bytes read of the disks; its total is set */

@@ -36,7 +36,7 @@ begin_and_stop() {
 job=$work/jobs/web.example
 check 'a transfer begins and is cut off' begin_and_stop
 check 'what is not complete is refused' refuses 3 'not complete' "$p2v" convert "$job" --out "$work/out"
-check 'it is sent to the end' send
+check 'it is sent to the end' send --all
 check 'what was received is not changed in place' refuses 3 'not changed' "$p2v" convert "$job" --in-place
 check 'a job is a whole machine' refuses 2 'combined' "$p2v" convert "$job" "$job" --out "$work/out"
 before="$(hash_of "$job/disk0.vhdx") $(hash_of "$job/disk1.vhdx")"

@@ -32,9 +32,8 @@ check 'receive: a port in use' refuses 1 'in use' "$p2v" receive --dir "$work/ne
 check 'and no key was made for nothing' test ! -e "$work/new/.pairing-key"
 check 'receive: no key in the key file' refuses 3 'holds no pairing key' "$p2v" receive --dir "$work/new" --key-file "$work/file"
 check 'send: no receiver' refuses 2 'one receiver' "$p2v" send
-check 'send: no disk' refuses 2 'no disk' "$p2v" send "$address"
 check 'send: no key' refuses 2 'key is missing' "$p2v" send "$address" --disk "$work/disk.img"
-check 'send: no key file' refuses 1 'No such file' "$p2v" send "$address" --key-file "$work/none" --disk "$work/disk.img"
+check 'send: no key file' refuses 3 'No such file' "$p2v" send "$address" --key-file "$work/none" --disk "$work/disk.img"
 check 'send: two keys' refuses 2 'one key' send --key-file "$key" --disk "$work/disk.img"
 check 'send: no such disk' refuses 3 'No such file' send --disk "$work/none"
 check 'send: no whole sectors' refuses 3 'no disk can be of this size: 1000' send --disk "$work/odd.img"
