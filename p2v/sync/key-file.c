@@ -39,7 +39,7 @@ struct err *key_read_file(const char *path, struct key **ret_key)
 	ssize_t got;
 
 	if (fd < 0)
-		return err_from_errno(errno, "%s", path);
+		return err_as(err_from_errno(errno, "%s", path), ERR_REFUSED);
 	TRY(check_owner(path, fd));
 	got = read(fd, text, MAX_FILE_BYTES);
 	if (got < 0)
