@@ -126,7 +126,14 @@ check 'another key is refused' refuses 3 'another pairing key' send_with_other_k
 check 'and leaves nothing' test ! -e "$work/jobs/x"
 check 'a typing error is told' refuses 2 'typing error' "$p2v" send 192.0.2.2 --key 00000-00000-00000-00000-00001 --disk "$work/a.img"
 check 'garbage is refused' bash -c "head -c 100000 /dev/urandom | ip netns exec $here timeout 5 bash -c 'cat >/dev/tcp/192.0.2.2/$port' || true"
-check 'with a line in the log' grep -q 'does not speak TLS' "$work/receiver.err"
+log_says_soon() {
+	for _ in $(seq 100); do
+		grep -q "$1" "$work/receiver.err" && return
+		sleep 0.1
+	done
+	tail "$work/receiver.err" && return 1
+}
+check 'with a line in the log' log_says_soon 'does not speak TLS'
 
 # say_incomplete true|false: what the VHDX itself says, of both disks.
 say_incomplete() {
