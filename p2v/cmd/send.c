@@ -330,6 +330,9 @@ static struct err *send_disks(struct send_options *options)
 	};
 	struct err *err;
 
+	/* Progress is JSON, too, and where the log goes. */
+	if (options->json && !options->verbose)
+		log.max_level = LOG_LEVEL_WARNING;
 	if (getrandom(sender.run, sizeof sender.run, 0) != sizeof sender.run)
 		return err_from_errno(errno, "random numbers for a run");
 	if (!options->disks.count)

@@ -59,35 +59,40 @@ static struct err *broken_off(void)
 		"see that the other end still runs, and run the same command again: it goes on where it was");
 }
 
-#define NOT_OURS "see that it is p2v that runs there, under this address and port"
 #define OTHER_KEY "the other end has another pairing key"
 #define GIVE_KEY "give the key that the receiver shows"
+#define NO_TLS "the other end does not speak TLS"
+#define OLD_TLS "the other end speaks TLS, but not its version 1.3"
 
 static const struct {
 	int library_reason;
-	const char *message, *advice;
+	const char *message;
+	bool is_other_program; /* that runs there; else it has the wrong key */
 } causes[] = {
-	{SSL_R_UNSUPPORTED_PROTOCOL, "the other end speaks TLS, but not its version 1.3", NOT_OURS},
-	{SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, "the other end speaks TLS, but not its version 1.3", NOT_OURS},
-	{SSL_R_VERSION_TOO_LOW, "the other end speaks TLS, but not its version 1.3", NOT_OURS},
-	{SSL_R_WRONG_VERSION_NUMBER, "the other end does not speak TLS", NOT_OURS},
-	{SSL_R_WRONG_SSL_VERSION, "the other end does not speak TLS", NOT_OURS},
-	{SSL_R_HTTP_REQUEST, "the other end does not speak TLS", NOT_OURS},
-	{SSL_R_HTTPS_PROXY_REQUEST, "the other end does not speak TLS", NOT_OURS},
-	{SSL_R_PACKET_LENGTH_TOO_LONG, "the other end does not speak TLS", NOT_OURS},
-	{SSL_R_BAD_RECORD_TYPE, "the other end does not speak TLS", NOT_OURS},
+	{SSL_R_UNSUPPORTED_PROTOCOL, OLD_TLS, true},
+	{SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, OLD_TLS, true},
+	{SSL_R_VERSION_TOO_LOW, OLD_TLS, true},
+	{SSL_R_WRONG_VERSION_NUMBER, NO_TLS, true},
+	{SSL_R_WRONG_SSL_VERSION, NO_TLS, true},
+	{SSL_R_HTTP_REQUEST, NO_TLS, true},
+	{SSL_R_HTTPS_PROXY_REQUEST, NO_TLS, true},
+	{SSL_R_PACKET_LENGTH_TOO_LONG, NO_TLS, true},
+	{SSL_R_ENCRYPTED_LENGTH_TOO_LONG, NO_TLS, true},
+	{SSL_R_BAD_RECORD_TYPE, NO_TLS, true},
+	{SSL_R_UNEXPECTED_MESSAGE, NO_TLS, true},
 	{SSL_R_CERTIFICATE_VERIFY_FAILED, "the other end shows a certificate, where a pairing key is wanted",
-	 NOT_OURS},
-	{SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, "the other end has no pairing key", GIVE_KEY},
-	{SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, OTHER_KEY, GIVE_KEY},
-	{SSL_R_TLSV1_ALERT_DECRYPT_ERROR, OTHER_KEY, GIVE_KEY},
-	{SSL_R_BINDER_DOES_NOT_VERIFY, OTHER_KEY, GIVE_KEY},
-	{SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC,
-	 "the connection was damaged, or tampered with, on the way",
-	 "run the same command again: it goes on where it was"},
-	{SSL_R_SSLV3_ALERT_BAD_RECORD_MAC, "the connection was damaged, or tampered with, on the way",
-	 "run the same command again: it goes on where it was"},
+	 true},
+	{SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, "the other end has no pairing key", false},
+	{SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, OTHER_KEY, false},
+	{SSL_R_TLSV1_ALERT_DECRYPT_ERROR, OTHER_KEY, false},
+	{SSL_R_BINDER_DOES_NOT_VERIFY, OTHER_KEY, false},
 };
+
+static struct err *damaged(void)
+{
+	return err_advise(err_failed("the connection was damaged, or tampered with, on the way"),
+			  "run the same command again: it goes on where it was");
+}
 
 static struct err *wrong_key(void)
 {
@@ -105,9 +110,20 @@ static struct err *describe(const struct outcome *outcome, const struct tls *tls
 		return broken_off();
 	if (tls->psk.met_stranger)
 		return wrong_key();
-	for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++)
-		if (causes[i].library_reason == outcome->library_reason)
-			return err_advise(err_refused("%s", causes[i].message), "%s", causes[i].advice);
+	if (outcome->library_reason == SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC ||
+	    outcome->library_reason == SSL_R_SSLV3_ALERT_BAD_RECORD_MAC)
+		return damaged();
+	for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++) {
+		if (causes[i].library_reason != outcome->library_reason)
+			continue;
+		/* The handshake worked: what speaks so now is not the other end. */
+		if (causes[i].is_other_program && SSL_is_init_finished(tls->ssl))
+			return damaged();
+		return err_advise(err_refused("%s", causes[i].message), "%s",
+				  causes[i].is_other_program ? "see that it is p2v that runs there, under "
+							       "this address and port"
+							     : GIVE_KEY);
+	}
 	return err_failed("the connection failed: %s",
 			  ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, outcome->library_reason))
 				  ?: "an error of TLS");

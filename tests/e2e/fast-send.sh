@@ -59,12 +59,17 @@ sends_less() {
 		jq -e '.content_bytes < 30000000' "$1"
 }
 
+# begins JOB: waits for the sender, started last, to have begun.
+begins() {
+	until [ -e "$work/jobs/$1/job.json" ]; do kill -0 $! && sleep 0.05 || return; done
+}
+
 # While it is sent slowly, somebody writes to it. change_meanwhile JOB DISK [OPTION...]
 change_meanwhile() {
 	local sender
 	send "$@" --limit 4M 2>"$work/send.err" &
 	sender=$!
-	until [ -e "$work/jobs/$1/job.json" ]; do kill -0 "$sender" && sleep 0.05 || return; done
+	begins "$1" || return
 	printf changed | dd of="$2" bs=1 seek=$((3 * mib)) conv=notrunc,fsync status=none
 	status=0
 	wait "$sender" || status=$?
@@ -96,6 +101,21 @@ check 'what changes meanwhile is refused' refuses_changes changing "$disk"
 check 'but not the next time' send changing "$disk"
 check 'unless it may' warns_of_changes allowed "$disk"
 
+# A mount that other tests have copied with their namespaces is gone when these are.
+is_claimed() {
+	local status=1
+	for _ in $(seq 100); do
+		send claimed "$1" --limit 2M 2>"$work/send.err" &
+		begins claimed && break
+		wait $! || sleep 0.2
+	done
+	cat "$work/send.err"
+	mount "$1" "$work/mount" || status=0
+	kill -KILL $!
+	wait $! 2>/dev/null || true
+	[ "$status" = 0 ] && [ -e "$work/jobs/claimed/job.json" ]
+}
+
 # Devices: the same, and what is mounted.
 devices() {
 	local loop part
@@ -115,11 +135,7 @@ devices() {
 	send mounted "$part" --in-use --json >"$work/mounted.json" 2>/dev/null
 	check 'then all of it is sent' jq -e '.disks[0] | .used_bytes == .size_bytes' "$work/mounted.json"
 	umount "$work/mount"
-	send claimed "$part" --limit 2M 2>/dev/null &
-	until [ -e "$work/jobs/claimed/job.json" ]; do sleep 0.05; done
-	check 'what is being sent cannot be mounted' is_not mount "$part" "$work/mount"
-	kill -KILL $!
-	wait $! 2>/dev/null || true
+	check 'what is being sent cannot be mounted' is_claimed "$part"
 }
 [ "$(id -u)" != 0 ] || devices || echo 'no loop devices here: left out'
 finish

@@ -125,7 +125,6 @@ send_with_other_key() {
 check 'another key is refused' refuses 3 'another pairing key' send_with_other_key
 check 'and leaves nothing' test ! -e "$work/jobs/x"
 check 'a typing error is told' refuses 2 'typing error' "$p2v" send 192.0.2.2 --key 00000-00000-00000-00000-00001 --disk "$work/a.img"
-check 'garbage is refused' bash -c "head -c 100000 /dev/urandom | ip netns exec $here timeout 5 bash -c 'cat >/dev/tcp/192.0.2.2/$port' || true"
 log_says_soon() {
 	for _ in $(seq 100); do
 		grep -q "$1" "$work/receiver.err" && return
@@ -133,7 +132,25 @@ log_says_soon() {
 	done
 	tail "$work/receiver.err" && return 1
 }
+# says_to_receiver COMMAND: what it prints goes to the receiver, whether that takes all of it or not.
+says_to_receiver() {
+	bash -c "$1" | ip netns exec "$here" timeout 5 bash -c "cat >/dev/tcp/192.0.2.2/$port" || true
+}
+# log_grows_soon LINES: beyond that many.
+log_grows_soon() {
+	for _ in $(seq 100); do
+		[ "$(wc -l <"$work/receiver.err")" -gt "$1" ] && return
+		sleep 0.1
+	done
+	return 1
+}
+check 'text is refused' says_to_receiver 'yes | head -c 100000'
 check 'with a line in the log' log_says_soon 'does not speak TLS'
+for i in 1 2 3; do
+	lines=$(wc -l <"$work/receiver.err")
+	check "garbage $i is refused" says_to_receiver 'head -c 100000 /dev/urandom'
+	check 'with a line in the log' log_grows_soon "$lines"
+done
 
 # say_incomplete true|false: what the VHDX itself says, of both disks.
 say_incomplete() {
