@@ -14,16 +14,16 @@ disk=$work/disk.img
 size_bytes=$((64 << 20))
 serial=P2V-GUEST-0001
 
-# One boot answers it all. The results travel as an archive.
+# One boot answers it all. What to send is the agent's choice. The results travel as an archive.
 # shellcheck disable=SC2016 # for the guest's shell
 questions='
 mkdir /out
 cd /out
 uname -r >release
-p2v-agent scan --json >scan.out 2>scan.err
+p2v-agent scan --json --used >scan.out 2>scan.err
 echo $? >scan.status
 for key in wrong right; do
-	p2v-agent send "10.0.2.2:$port" --key-file "/$key" --disk /dev/vda --all --name "$suite-$key" \
+	p2v-agent send "10.0.2.2:$port" --key-file "/$key" --all --name "$suite-$key" \
 		>$key.out 2>$key.err
 	echo $? >$key.status
 done
@@ -63,8 +63,8 @@ ended() {
 sees_disk() {
 	ended "$1" scan 0 &&
 		jq -e --arg serial $serial --argjson size $size_bytes '.memory_bytes > 0 and
-			any(.disks[]; .source == "/dev/vda" and .serial == $serial and .size_bytes == $size)' \
-			"$work/$1/scan.out"
+			any(.disks[]; .source == "/dev/vda" and .serial == $serial and .size_bytes == $size) and
+			any(.used[].pieces[]; .kind == "ext4" and .used_bytes < .size_bytes / 2)' "$work/$1/scan.out"
 }
 
 is_refused() {
@@ -98,7 +98,7 @@ for suite in bullseye bookworm trixie; do
 	tried=$suite
 	check "$suite: a guest" boot "$suite"
 	check "$suite: has kernel $release" runs_kernel "$suite" "$release"
-	check "$suite: the scan names the disk" sees_disk "$suite"
+	check "$suite: the scan knows the disk, and what of it is used" sees_disk "$suite"
 	check "$suite: another key is refused, and leaves nothing" is_refused "$suite"
 	check "$suite: the disk is sent" is_whole "$suite"
 	check "$suite: and equal" equal "$suite"

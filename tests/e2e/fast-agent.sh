@@ -5,6 +5,7 @@
 # the machine and sends an image to a receiver, by number and by name.
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
 . "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
+. "$root/tests/lib/receiver.sh"
 
 agent=$build/bin/p2v-agent
 bare=$work/bare
@@ -33,19 +34,6 @@ scan_machine() {
 	# shellcheck disable=SC2016 # the inner shell's
 	unshare -m sh -c 'mount --rbind /sys "$0/sys" && mount -t proc proc "$0/proc" && chroot "$0" /agent scan --json' \
 		"$bare" >"$work/scan.json" && jq -e '.memory_bytes > 0 and (.disks | length > 0)' "$work/scan.json"
-}
-
-start_receiver() {
-	"$p2v" receive --dir "$work/jobs" --listen 127.0.0.1:0 >"$work/receiver.out" 2>"$work/receiver.err" &
-	receiver=$!
-	cleanup_commands+=("kill $receiver")
-	for _ in $(seq 100); do
-		port=$(ss -Hltnp | sed -n "s/.*127.0.0.1:\([0-9]*\) .*pid=$receiver,.*/\1/p")
-		[ -n "$port" ] && return
-		sleep 0.1
-	done
-	cat "$work/receiver.err"
-	return 1
 }
 
 send() {

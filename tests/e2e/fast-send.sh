@@ -5,6 +5,7 @@
 # that changes meanwhile, nor what is mounted, unless --in-use accepts it.
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
 . "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
+. "$root/tests/lib/receiver.sh"
 
 mib=$((1 << 20))
 disk=$work/disk.img
@@ -22,17 +23,9 @@ make_disk() {
 	dd if="$work/fs" of="$disk" bs=1M seek=1 conv=notrunc status=none
 }
 
-start_receiver() {
-	"$p2v" receive --dir "$work/jobs" --listen 127.0.0.1:0 >"$work/receiver.out" 2>"$work/receiver.err" &
-	receiver=$!
-	cleanup_commands+=("kill -KILL $receiver")
-	until grep -q '^listening' "$work/receiver.out"; do kill -0 "$receiver" && sleep 0.1 || return; done
-	address=127.0.0.1:$(sed -n 's/^listening on .* port //p' "$work/receiver.out")
-}
-
 # send JOB DISK [OPTION...]
 send() {
-	"$p2v" send "$address" --key-file "$work/jobs/.pairing-key" --name "$1" --disk "${@:2}"
+	"$p2v" send "127.0.0.1:$port" --key-file "$work/jobs/.pairing-key" --name "$1" --disk "${@:2}"
 }
 
 # The file system in the copy is sound and has the files.
@@ -47,10 +40,6 @@ has_files() {
 
 equal() {
 	"$p2v" vhdx compare "$disk" "$work/jobs/$1/disk0.vhdx"
-}
-
-is_complete() {
-	"$p2v" status --dir "$work/jobs" --json | jq -e --arg job "$1" '.[] | select(.name == $job) | .complete'
 }
 
 # sends_less JSON: not what is not used, which is most of it.
@@ -78,12 +67,12 @@ change_meanwhile() {
 
 refuses_changes() {
 	change_meanwhile "$@" || return
-	[ "$status" = 3 ] && grep -q 'written to while it was read' "$work/send.err" && is_not is_complete "$1"
+	[ "$status" = 3 ] && grep -q 'written to while it was read' "$work/send.err" && is_not job_is_complete "$1"
 }
 
 warns_of_changes() {
 	change_meanwhile "$@" --in-use || return
-	[ "$status" = 0 ] && grep -q 'warning: .*written while it was read' "$work/send.err" && is_complete "$1"
+	[ "$status" = 0 ] && grep -q 'warning: .*written while it was read' "$work/send.err" && job_is_complete "$1"
 }
 
 make_disk

@@ -4,6 +4,7 @@
 # receive, send and status used wrongly: one clear error each, with what to do.
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
 . "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
+. "$root/tests/lib/receiver.sh"
 
 truncate -s 1M "$work/disk.img"
 truncate -s 2M "$work/other.img"
@@ -12,11 +13,8 @@ mkdir "$work/sub"
 ln -s ../disk.img "$work/sub/disk.img"
 echo nothing >"$work/file"
 chmod 600 "$work/file"
-"$p2v" receive --dir "$work/jobs" --listen 127.0.0.1:0 >"$work/out" 2>"$work/err" &
-receiver=$!
-cleanup_commands+=("kill -KILL $receiver")
-until grep -q '^listening' "$work/out"; do sleep 0.1; done
-address=127.0.0.1:$(sed -n 's/^listening on .* port //p' "$work/out")
+start_receiver
+address=127.0.0.1:$port
 key=$work/jobs/.pairing-key
 
 send() {
