@@ -328,12 +328,14 @@ fuzz-afl:
 lint:
 	@tests/lib/lint
 
-.PHONY: bench bench-convert bench-vhdx
-bench: bench-convert bench-vhdx
+.PHONY: bench bench-convert bench-sync bench-vhdx
+bench: bench-convert bench-vhdx bench-sync
 bench-convert: all
 	@$(PROVE_ENV) tests/bench/run-convert
 bench-vhdx: all $(BENCHES)
 	@$(PROVE_ENV) tests/bench/run-vhdx
+bench-sync: all
+	@$(PROVE_ENV) tests/bench/run-sync
 
 .PHONY: demo
 demo: deps
@@ -355,7 +357,7 @@ help:
 	  'make check-all     the long tests too' \
 	  'make test-NAME     one test program, tests/*/test-NAME.c' \
 	  'make fuzz          FUZZ_TARGET="open read ..." each for FUZZ_SECONDS; fuzz-afl: with AFL++' \
-	  'make bench         comparison with the named peers: bench-convert, bench-vhdx' \
+	  'make bench         comparison with the named peers: bench-convert, bench-vhdx, bench-sync' \
 	  'make check-format check-layers check-size lint' \
 	  'make man install uninstall clean' \
 	  'make deps          as root: install the Debian packages; deps-list names them' \

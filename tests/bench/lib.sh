@@ -5,7 +5,8 @@
 #
 # Gives what tests/lib/work.sh gives, and $runs ($P2V_BENCH_RUNS, 3).
 #
-# The contenders run alternately; medians are compared.
+# The contenders run alternately; medians are compared.  What is timed under one
+# name counts as one list, up to the next `forget`.
 
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR disable=SC1091
@@ -23,6 +24,23 @@ timed() {
 	"$@" >"$work/log" 2>&1 || { cat "$work/log" >&2 && return 1; }
 	end=$(date +%s%N)
 	awk -v ns=$((end - start)) 'BEGIN { printf "%.2f\n", ns / 1e9 }' >>"$work/$name.s"
+}
+
+# alternates NAME...: runs each of these functions in turn, $runs times, after `prepare NAME`, which the
+# script defines: the clock stands still for it.
+alternates() {
+	local name
+
+	for _ in $(seq "$runs"); do
+		for name in "$@"; do
+			prepare "$name"
+			timed "$name" "$name"
+		done
+	done
+}
+
+forget() {
+	rm -f "$work"/*.s
 }
 
 median() {
