@@ -7,10 +7,11 @@
  *	receiver-job.c      a job's folder, copies and manifests
  *	receiver-log.c      a job's log
  *	receiver-lane.c     a lane: checks content, gathers it in batches
- *	receiver-writer.c   writes batches and makes them durable, in the order that manifest.h wants
+ *	receiver-writer.c   makes batches durable, in the order that manifest.h wants
+ *	receiver-content.c  writes what is in them
  *
- * Threads: one for each connection, and a writer for each session.  Lanes share nothing but the queue of
- * the writer.
+ * Threads: one for each connection, and a writer for each session, with a few helpers while it writes
+ *content. Lanes share nothing but the queue of the writer.
  */
 #ifndef P2V_SYNC_RECEIVER_IMPL_H
 #define P2V_SYNC_RECEIVER_IMPL_H
@@ -58,7 +59,7 @@ bool copy_has_blocks(const struct copy *copy, uint64_t first_block, uint64_t cou
 void job_log(const struct job *job, const char *peer, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* receiver-writer.c */
+/* What lanes and the writer hand to each other. */
 
 struct batch_op {
 	uint32_t disk;
@@ -81,6 +82,17 @@ struct batch {
 	size_t data_bytes;
 	uint32_t cost_bytes; /* in terms of credit */
 };
+
+/* receiver-content.c */
+
+/* What is done with a range of blocks of a copy. */
+typedef struct err *(*range_fn)(struct batch_op *op, struct copy *copy, uint64_t first_block, uint64_t count);
+/* Calls fn for each run of the operation's blocks that the manifest does not know to be zeros. */
+struct err *content_for_runs(struct batch_op *op, struct copy *copy, range_fn fn) ERR_MUST_CHECK;
+/* Writes the changes to the copies.  After an error any of them may be there, whole or in part. */
+struct err *content_write(struct job *job, struct batch *batches) ERR_MUST_CHECK;
+
+/* receiver-writer.c */
 
 struct writer;
 /* The job must live as long. */

@@ -14,6 +14,8 @@
 #include "p2v/base/mem.h"
 #include "p2v/sync/receiver-impl.h"
 
+#define ALIGN_BYTES 4096u /* what is so in memory can be written without a copy */
+
 struct lane {
 	struct session *session;
 	struct channel *channel;
@@ -205,12 +207,15 @@ static struct err *serve(struct lane *lane)
 
 static struct err *lane_init(struct lane *lane, struct session *session, struct channel *channel)
 {
+	size_t rounded;
+
 	lane->session = session;
 	lane->channel = channel;
 	lane->half_bytes = session->receiver->window_bytes / 2;
 	lane->zstd = ZSTD_createDCtx();
+	rounded = (lane->half_bytes + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
 	for (unsigned i = 0; i < 2; i++)
-		lane->batches[i].data = malloc(lane->half_bytes);
+		lane->batches[i].data = aligned_alloc(ALIGN_BYTES, rounded);
 	return lane->zstd && lane->batches[0].data && lane->batches[1].data ? NULL : err_nomem();
 }
 

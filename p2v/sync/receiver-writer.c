@@ -32,43 +32,6 @@ struct writer {
 	struct err *err; /* under the lock */
 };
 
-/* What is done with a range of blocks of a copy. */
-typedef struct err *(*range_fn)(struct batch_op *op, struct copy *copy, uint64_t first_block, uint64_t count);
-
-/* Calls fn for each run of blocks of the range that the manifest does not know to be zeros. */
-struct runs {
-	struct batch_op *op;
-	struct copy *copy;
-	range_fn fn;
-};
-
-static struct err *find_runs(void *arg, uint64_t first_block, size_t count, const wire_hash *hashes)
-{
-	const struct runs *runs = arg;
-	uint64_t op_end = runs->op->first_block + runs->op->block_count;
-	size_t start = 0;
-
-	for (size_t i = 0; i <= count; i++) {
-		uint64_t block = first_block + i;
-		bool inside = i < count && block >= runs->op->first_block && block < op_end &&
-			      !hash_equal(hashes[i], hash_zero);
-
-		if (inside)
-			continue;
-		if (i > start)
-			TRY(runs->fn(runs->op, runs->copy, first_block + start, i - start));
-		start = i + 1;
-	}
-	return NULL;
-}
-
-static struct err *for_runs(struct batch_op *op, struct copy *copy, range_fn fn)
-{
-	struct runs runs = {op, copy, fn};
-
-	return manifest_walk(copy->manifest, op->first_block, op->block_count, find_runs, &runs);
-}
-
 static struct err *doubt_range(struct batch_op *op, struct copy *copy, uint64_t first_block, uint64_t count)
 {
 	op->is_change = true;
@@ -82,16 +45,6 @@ static struct err *zero_hash_range(struct batch_op *op, struct copy *copy, uint6
 	return manifest_fill(copy->manifest, first_block, count, hash_zero);
 }
 
-static struct err *zero_range(struct batch_op *op, struct copy *copy, uint64_t first_block, uint64_t count)
-{
-	uint64_t start = first_block * copy->block_bytes, end = start + count * copy->block_bytes;
-
-	(void)op;
-	if (end > copy->blk->size_bytes)
-		end = copy->blk->size_bytes;
-	return blk_zero(copy->blk, end - start, start, BLK_MAY_TRIM);
-}
-
 /* What the manifest knows to be there already is no change.  An earlier operation of the round on the same
  * blocks has left them in doubt. */
 static struct err *doubt(const struct batch *batch, struct batch_op *op, struct copy *copy)
@@ -101,7 +54,7 @@ static struct err *doubt(const struct batch *batch, struct batch_op *op, struct 
 	(void)batch;
 	op->is_change = false;
 	if (op->is_zero)
-		return for_runs(op, copy, doubt_range);
+		return content_for_runs(op, copy, doubt_range);
 	TRY(manifest_read(copy->manifest, op->first_block, op->block_count, known));
 	if (!memcmp(known, op->hashes, op->block_count * sizeof *known))
 		return NULL;
@@ -113,32 +66,8 @@ static struct err *record(const struct batch *batch, struct batch_op *op, struct
 	(void)batch;
 	if (!op->is_change)
 		return NULL;
-	return op->is_zero ? for_runs(op, copy, zero_hash_range)
+	return op->is_zero ? content_for_runs(op, copy, zero_hash_range)
 			   : manifest_write(copy->manifest, op->first_block, op->block_count, op->hashes);
-}
-
-static struct err *write_content(const struct batch *batch, struct batch_op *op, struct copy *copy)
-{
-	const uint8_t *data = batch->data + op->data_offset;
-
-	if (!op->is_change)
-		return NULL;
-	if (op->is_zero)
-		return for_runs(op, copy, zero_range);
-	for (size_t i = 0, run; i < op->block_count; i += run) {
-		bool zeros = hash_equal(op->hashes[i], hash_zero);
-		uint64_t first = op->first_block + i;
-
-		for (run = 1; i + run < op->block_count; run++)
-			if (hash_equal(op->hashes[i + run], hash_zero) != zeros)
-				break;
-		if (zeros)
-			TRY(zero_range(op, copy, first, run));
-		else
-			TRY(blk_pwrite(copy->blk, data + i * copy->block_bytes, copy_bytes(copy, first, run),
-				       first * copy->block_bytes, 0));
-	}
-	return NULL;
 }
 
 static struct err *for_ops(struct job *job, struct batch *batches,
@@ -227,7 +156,7 @@ static struct err *write_round(struct writer *writer, struct batch **done, struc
 	tell_durable(writer, take_ptr(*done));
 	if (is_any_touched(job, fresh))
 		TRY(job_begin_changes(job));
-	TRY(for_ops(job, fresh, write_content));
+	TRY(content_write(job, fresh));
 	return flush_copies(job, fresh);
 }
 

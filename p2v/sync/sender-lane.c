@@ -204,7 +204,8 @@ static struct err *lane_init(struct lane *lane, struct run *run, unsigned number
 
 	lane->run = run;
 	lane->block_bytes = sender_block_bytes(run->options);
-	lane->page = malloc((size_t)lane->block_bytes * WIRE_PAGE_BLOCKS);
+	/* So that devices can be read without a copy. */
+	lane->page = aligned_alloc(WIRE_MIN_BLOCK_BYTES, (size_t)lane->block_bytes * WIRE_PAGE_BLOCKS);
 	lane->message = malloc(sizeof *lane->message);
 	lane->roots = xcalloc(disks, sizeof *lane->roots);
 	lane->unreadable = xcalloc(disks, sizeof *lane->unreadable);

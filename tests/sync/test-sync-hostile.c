@@ -391,6 +391,42 @@ static void test_no_change(void **state)
 	commit_content(&liar);
 }
 
+/* Many versions of one block that become durable together: the copy has the last one, as the manifest says.
+ */
+static void test_same_block(void **state)
+{
+	const struct message sync = {.type = WIRE_SYNC};
+	CLEANUP_LIAR struct liar liar = {0};
+	CLEANUP_BLK struct blk *disk = NULL;
+
+	(void)state;
+	liar_init(&liar);
+	assert_null(blk_mem_create(DISK_BYTES, &disk));
+	for (unsigned round = 0; round < 30; round++) {
+		uint64_t sent = 0;
+
+		for (; sent < 20; sent++) {
+			struct message data = {.type = WIRE_DATA,
+					       .data = {.block_count = 1,
+							.first_block = 2,
+							.hashes = &liar.hash,
+							.payload = liar.content,
+							.payload_bytes = BLOCK}};
+
+			sync_fill_random(liar.content, BLOCK, 100 * round + sent);
+			hash_blocks(liar.hash_key, liar.content, BLOCK, BLOCK, &liar.hash);
+			assert_null(channel_send(liar.lane, &data));
+		}
+		assert_null(channel_send(liar.lane, &sync));
+		do {
+			expect(&liar, liar.lane, WIRE_DURABLE);
+		} while (liar.message->durable < (round + 1) * sent);
+		assert_null(blk_pwrite(disk, liar.content, BLOCK, 2 * BLOCK, 0));
+		assert_true(sync_world_is_equal(&liar.world, 0, disk));
+	}
+	commit_content(&liar);
+}
+
 /* A lane that sends well-formed messages with bytes replaced, of all types, behind the handshake. */
 static void test_fuzzed_streams(void **state)
 {
@@ -458,10 +494,10 @@ static void test_fuzzed_streams(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lane_lies),      cmocka_unit_test(test_content_lies),
-		cmocka_unit_test(test_control_lies),   cmocka_unit_test(test_hello_lies),
-		cmocka_unit_test(test_job_lies),       cmocka_unit_test(test_no_change),
-		cmocka_unit_test(test_fuzzed_streams),
+		cmocka_unit_test(test_lane_lies),    cmocka_unit_test(test_content_lies),
+		cmocka_unit_test(test_control_lies), cmocka_unit_test(test_hello_lies),
+		cmocka_unit_test(test_job_lies),     cmocka_unit_test(test_no_change),
+		cmocka_unit_test(test_same_block),   cmocka_unit_test(test_fuzzed_streams),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
