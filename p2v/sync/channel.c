@@ -90,18 +90,7 @@ static struct err *make_room(struct channel *channel, size_t bytes)
 /* Whether the same may work if it is tried again. */
 static bool may_pass(enum wire_reason reason)
 {
-	switch (reason) {
-	case WIRE_BROKEN:
-	case WIRE_FAILED:
-	case WIRE_NO_SESSION:
-	case WIRE_DIFFERENT:
-		return true;
-	case WIRE_VERSION_UNKNOWN:
-	case WIRE_NOT_ALLOWED:
-	case WIRE_TAKEN_OVER:
-		break;
-	}
-	return false;
+	return reason == WIRE_FAILED || reason == WIRE_NO_SESSION;
 }
 
 static struct err *be_refused(const struct channel *channel, const struct message_refused *refused)

@@ -243,13 +243,11 @@ struct wire_welcome {
 };
 
 enum wire_reason {
-	WIRE_BROKEN = 1, /* the other end has broken a rule of this file */
-	WIRE_VERSION_UNKNOWN = 2,
-	WIRE_NO_SESSION = 3, /* a lane for a session that is not, or has enough */
-	WIRE_NOT_ALLOWED = 4, /* the job cannot be taken: space, limits, other disks under its name */
-	WIRE_FAILED = 5, /* something at this end failed; trying again may help */
-	WIRE_DIFFERENT = 6, /* COMMIT: the copies are not what the sender has read */
-	WIRE_TAKEN_OVER = 7, /* a newer session has this job now */
+	WIRE_FAILED = 1, /* something at this end failed, or the other end broke a rule of this file: trying
+			  * again may help */
+	WIRE_NO_SESSION = 2, /* a lane for a session that is not, or has enough: so may this */
+	WIRE_NOT_ALLOWED = 3, /* will not help: version, space, limits, other disks under the job's name */
+	WIRE_TAKEN_OVER = 4, /* a newer session has this job now */
 };
 
 struct wire_refused {
