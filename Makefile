@@ -178,7 +178,8 @@ FUZZ_CFLAGS = -std=gnu17 $(WARN) -O1 -g -fno-omit-frame-pointer -fsanitize=fuzze
 fuzz_objects = $(patsubst %.c,$(O)/fuzz/%.o,$(1))
 # What speaks TLS is fuzzed behind it.
 SRC_FUZZ_SYNC = $(filter-out p2v/sync/tls%.c,$(wildcard p2v/sync/*.c)) tests/fuzz/plain-tls.c
-FUZZ_LIB = $(call fuzz_objects,$(SRC_BASE) $(SRC_VHDX) $(SRC_FUZZ_SYNC) $(wildcard tests/fuzz/lib-*.c)) $(BLAKE3_OBJ)
+SRC_FUZZ_CAPTURE = $(wildcard capture/usedmap*.c) $(addprefix capture/,btrfs-tree.c checksum.c lvm-area.c lvm-text.c view.c)
+FUZZ_LIB = $(call fuzz_objects,$(SRC_BASE) $(SRC_VHDX) $(SRC_FUZZ_CAPTURE) $(SRC_FUZZ_SYNC) $(wildcard tests/fuzz/lib-*.c)) $(BLAKE3_OBJ)
 FUZZ_PROGRAMS = $(patsubst tests/fuzz/fuzz-%.c,$(O)/fuzz/%,$(SRC_FUZZ))
 FUZZ_PLAIN = $(patsubst %.c,$(O)/%,$(SRC_FUZZ)) $(O)/tests/fuzz/make-seeds
 
@@ -197,7 +198,7 @@ $(O)/fuzz/make-seeds: $(O)/fuzz/tests/fuzz/make-seeds.o $(FUZZ_LIB)
 	$(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $^ $(pkg_libs) -lpthread
 
 $(patsubst %.c,$(O)/%,$(SRC_FUZZ)): $(O)/tests/fuzz/main-files.o
-$(FUZZ_PLAIN): $(O)/%: $(O)/%.o $(O)/tests/fuzz/plain-tls.o $(LIB_TEST) $(LIB_P2V) $(LIB_VHDX)
+$(FUZZ_PLAIN): $(O)/%: $(O)/%.o $(O)/tests/fuzz/plain-tls.o $(LIB_TEST) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lpthread
 
 -include $(patsubst %.o,%.d,$(FUZZ_LIB) $(call fuzz_objects,$(SRC_FUZZ)))
@@ -301,7 +302,8 @@ check-all: check
 	  $(O)/tests/vhdx/test-vhdx-cross $(O)/tests/vhdx/test-vhdx-chance
 	@$(PROVE_ENV) P2V_SYNC_STREAMS=10000 P2V_SYNC_CUTS=200 tests/lib/run-tests $(O) \
 	  $(O)/tests/sync/test-sync-hostile $(O)/tests/sync/test-sync-transfer
-	@$(PROVE_ENV) P2V_SYNC_KILLS=200 tests/lib/run-tests $(O) tests/e2e/sync.sh
+	@$(PROVE_ENV) P2V_SYNC_KILLS=200 P2V_RECEIVED_SERVERS='a2 b' tests/lib/run-tests $(O) \
+	  tests/e2e/sync-kills.sh tests/e2e/convert-received.sh
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(long_scripts)
 
 .PHONY: check-format

@@ -1,47 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Send and receive in network namespaces: first and second runs, wrong keys,
-# either side killed at random ($P2V_SYNC_KILLS times). Each time the content is
-# compared, and the key looked for where it must not be. Slow and lossy lines are in
-# sync-slow-line.sh: this machine's kernel may have no netem.
+# Send and receive in network namespaces: first and second runs and what they
+# cost, wrong keys, garbage, two senders of one job.  Each time the content is
+# compared, and the key looked for where it must not be.  What breaks transfers is
+# in sync-kills.sh, slow and lossy lines are in sync-slow-line.sh.
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
 . "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
-
-kills=${P2V_SYNC_KILLS:-12}
-port=4902
-here=p2v-here-$$ there=p2v-there-$$
-receiver=
-
-ip netns add "$here" 2>/dev/null || skip 'no network namespaces here'
-cleanup_commands+=("ip netns del $here")
-ip netns add "$there"
-cleanup_commands+=("ip netns del $there")
-ip link add veth0 netns "$here" type veth peer name veth0 netns "$there"
-ip -n "$here" address add 192.0.2.1/24 dev veth0
-ip -n "$there" address add 192.0.2.2/24 dev veth0
-for namespace in "$here" "$there"; do
-	ip -n "$namespace" link set lo up
-	ip -n "$namespace" link set veth0 up
-done
-
-start_receiver() {
-	ip netns exec "$there" "$p2v" receive --dir "$work/jobs" --listen "192.0.2.2:$port" \
-		>>"$work/receiver.out" 2>>"$work/receiver.err" &
-	receiver=$!
-	for _ in $(seq 100); do
-		ip netns exec "$there" ss -Hltn "sport = :$port" | grep -q . && return
-		sleep 0.1
-	done
-	echo 'the receiver does not listen' >&2
-	return 1
-}
-
-stop_receiver() {
-	kill -KILL "$receiver" 2>/dev/null || true
-	wait "$receiver" 2>/dev/null || true
-}
-cleanup_commands+=(stop_receiver)
+. "$root/tests/lib/two-machines.sh"
 
 send() {
 	ip netns exec "$here" "$p2v" send 192.0.2.2 --key-file "$work/jobs/.pairing-key" \
@@ -192,44 +158,6 @@ take_over() {
 }
 check 'the newer one of two senders goes on' take_over
 
-sessions() {
-	grep -c ': job web: ' "$work/receiver.err" || true
-}
-
-# has_session BEFORE: the receiver has more sessions than that; who finds none at first does not wait for one.
-has_session() {
-	for _ in $(seq 100); do
-		[ "$(sessions)" -gt "$1" ] && return
-		sleep 0.1
-	done
-	return 1
-}
-
-# One side is killed at a random moment; the other goes on.  The last run must be whole.
-survive_kill() {
-	local sender before
-	before=$(sessions)
-	change "$work/a.img" 40
-	change "$work/b.img" 40
-	send_in_background --limit 60M &
-	sender=$!
-	sleep "0.$((RANDOM % 10))"
-	if [ $((RANDOM % 2)) = 0 ]; then
-		has_session "$before" || return 1
-		stop_receiver
-		start_receiver
-	else
-		kill -KILL "$sender" 2>/dev/null || true
-		wait "$sender" 2>/dev/null || true
-		send_in_background &
-		sender=$!
-	fi
-	wait "$sender" || { cat "$work/send.log" && return 1; }
-	equal && is_complete
-}
-for i in $(seq "$kills"); do
-	check "kill $i" survive_kill
-done
 check 'the copies are sound' sound
 
 check 'the key is in no log' is_not grep -q -e "$key" "$work/receiver.err" "$work/send.log" "$work/jobs/web/log"
