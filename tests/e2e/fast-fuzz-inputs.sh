@@ -7,8 +7,9 @@
 . "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
 
 programs=$build/tests/fuzz
-mkdir "$work/seeds"
-check 'seeds are made' "$programs/make-seeds" "$work/seeds"
+mkdir "$work/seeds" "$work/disks"
+check 'disks are made' "$root/tests/fuzz/make-disks" "$work/disks"
+check 'seeds are made' "$programs/make-seeds" "$work/seeds" "$work/disks"/*.disk
 
 # tries_all PROGRAM FOLDER
 tries_all() {
@@ -19,6 +20,7 @@ for source in "$root"/tests/fuzz/fuzz-*.c; do
 	name=$(basename "$source" .c) format=vhdx
 	case $name in
 	fuzz-vhd*) format=vhd ;;
+	fuzz-usedmap) format=disk ;;
 	fuzz-wire | fuzz-receiver | fuzz-sender) format=${name#fuzz-} ;;
 	esac
 	check "$name" tries_all "$programs/$name" "$work/seeds/$format"

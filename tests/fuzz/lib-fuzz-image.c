@@ -72,18 +72,15 @@ static void must(struct err *err)
 	FUZZ_ASSERT(!err, "the device in memory failed: %s", err_message(err));
 }
 
-struct blk *fuzz_image_decode(struct fuzz_rest *rest, unsigned *ret_flags)
+static struct blk *decode(struct fuzz_rest *rest, uint64_t max_bytes)
 {
-	unsigned flags = fuzz_take_u8(rest);
 	uint64_t size = (uint64_t)fuzz_take_u32(rest) * 512;
-	struct fuzz_rest pieces;
 	struct fuzz_piece piece;
 	struct blk *file;
 
-	if (size > FUZZ_MAX_FILE_BYTES)
-		size = FUZZ_MAX_FILE_BYTES;
+	if (size > max_bytes)
+		size = max_bytes;
 	must(blk_mem_create(size, &file));
-	pieces = *rest;
 	while (fuzz_take_piece(rest, &piece)) {
 		if (piece.file_offset >= size)
 			continue;
@@ -91,6 +88,22 @@ struct blk *fuzz_image_decode(struct fuzz_rest *rest, unsigned *ret_flags)
 			piece.len_bytes = size - piece.file_offset;
 		must(blk_pwrite(file, piece.bytes, piece.len_bytes, piece.file_offset, 0));
 	}
+	return file;
+}
+
+struct blk *fuzz_disk_decode(struct fuzz_rest *rest, unsigned *ret_flags)
+{
+	*ret_flags = fuzz_take_u8(rest);
+	return decode(rest, FUZZ_MAX_DISK_BYTES);
+}
+
+struct blk *fuzz_image_decode(struct fuzz_rest *rest, unsigned *ret_flags)
+{
+	unsigned flags = fuzz_take_u8(rest);
+	struct fuzz_rest pieces = *rest;
+	struct blk *file = decode(rest, FUZZ_MAX_FILE_BYTES);
+
+	(void)fuzz_take_u32(&pieces);
 	if (flags & FUZZ_FIX_CHECKSUMS)
 		fuzz_fix_checksums(file, pieces);
 	*ret_flags = flags;

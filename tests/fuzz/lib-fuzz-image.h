@@ -28,6 +28,7 @@
 #define FUZZ_TARGET_FLAG(n) (2u << (n)) /* n: 0 … 6 */
 
 #define FUZZ_MAX_FILE_BYTES (64ull << 20)
+#define FUZZ_MAX_DISK_BYTES (512ull << 20)
 
 /* The part of an input that is not consumed yet. */
 struct fuzz_rest {
@@ -51,6 +52,8 @@ bool fuzz_take_piece(struct fuzz_rest *rest, struct fuzz_piece *ret_piece);
 
 /* Makes the file in memory; the caller closes it. */
 struct blk *fuzz_image_decode(struct fuzz_rest *rest, unsigned *ret_flags);
+/* The same as a disk, whose checksums are left as they are. */
+struct blk *fuzz_disk_decode(struct fuzz_rest *rest, unsigned *ret_flags);
 
 /* Writes an input that describes the first limit_bytes of a file, without operations.  False if writing
  * fails, which errno explains. */

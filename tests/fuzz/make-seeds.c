@@ -2,7 +2,8 @@
 /*
  * make-seeds DIR [IMAGE...]: writes the inputs that fuzzing starts from: to
  * DIR/wire, DIR/receiver and DIR/sender what sync says; to DIR/vhdx and DIR/vhd images made by our own
- * writer, in the states that matter, and the structures of the images named, if any.
+ * writer, in the states that matter, and the structures of the images named, if any; to DIR/disk the images
+ * named *.disk.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "p2v/base/mem.h"
+#include "p2v/base/strv.h"
 #include "tests/fuzz/lib-fuzz-image.h"
 #include "tests/fuzz/lib-fuzz-sync.h"
 #include "vhdx/vhd.h"
@@ -151,15 +153,21 @@ static void seed_vhd(const char *dir, unsigned flags, const char *name)
 	must(blk_close(vhd));
 }
 
+/* By its name: structures of a VHD or VHDX, all of a disk. */
 static void seed_image(const char *dir, const char *path)
 {
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-	size_t length = strlen(name);
-	bool is_vhd = length > 4 && !strcmp(name + length - 4, ".vhd");
+	struct seed seed = {dir, "vhdx", name, STRUCTURES_BYTES};
 	struct blk *file;
 
+	if (str_ends_with(name, ".vhd"))
+		seed.format = "vhd";
 	must(blk_file_open(path, 0, 0, &file));
-	put(&(struct seed){dir, is_vhd ? "vhd" : "vhdx", name, STRUCTURES_BYTES}, file);
+	if (str_ends_with(name, ".disk")) {
+		seed.format = "disk";
+		seed.limit_bytes = file->size_bytes;
+	}
+	put(&seed, file);
 	must(blk_close(file));
 }
 
@@ -188,6 +196,7 @@ int main(int argc, char **argv)
 	}
 	make_folder(argv[1], "vhdx");
 	make_folder(argv[1], "vhd");
+	make_folder(argv[1], "disk");
 	seed_incomplete(argv[1], &small);
 	seed_logs(argv[1], &small, "small");
 	seed_logs(argv[1], &native, "native");
