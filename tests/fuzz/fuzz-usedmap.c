@@ -35,7 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_pieces(&map, disk->size_bytes);
 	for (size_t i = 0; i < map.used.count; i++) {
 		FUZZ_ASSERT(map.used.ranges[i].start < map.used.ranges[i].end, "an empty range");
-		FUZZ_ASSERT(!i || map.used.ranges[i - 1].end < map.used.ranges[i].start, "ranges not in order");
+		FUZZ_ASSERT(!i || map.used.ranges[i - 1].end < map.used.ranges[i].start,
+			    "ranges not in order");
 	}
 	FUZZ_ASSERT(!map.used.count || map.used.ranges[map.used.count - 1].end <= disk->size_bytes,
 		    "used behind the end");
