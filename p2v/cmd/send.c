@@ -354,9 +354,10 @@ static char *machine_name(void)
 {
 	char name[WIRE_MAX_NAME_BYTES + 1] = "";
 
-	if (gethostname(name, sizeof name - 1))
-		name[0] = '\0';
-	return xstrdup(*name ? name : "machine");
+	/* A system that was not given one is called "(none)". */
+	if (gethostname(name, sizeof name - 1) || !wire_is_job_name(name, strlen(name)))
+		return xstrdup("machine");
+	return xstrdup(name);
 }
 
 static struct err *check_and_send(int argc, char **argv, struct send_options *options)

@@ -32,7 +32,8 @@ struct work {
 	uint64_t first_block, block_count; /* whole pages, but at the end of the disk */
 };
 
-#define WORK_MAX_PAGES 64u /* in one piece */
+#define WORK_MIN_PAGES 4u /* in one piece, where there is as much in one stretch */
+#define WORK_MAX_PAGES 64u
 
 struct work_list;
 /* Looks at the disks' extents.  Of fresh disks zeros are no work. */
@@ -41,8 +42,8 @@ struct err *work_list_create(const struct sender_options *options, const uint8_t
 void work_list_destroy(struct work_list *list); /* takes NULL */
 /* How much of the disks is to be read: whole pages, so that it may be more than they hold. */
 uint64_t work_list_read_bytes(const struct work_list *list);
-/* False: there is nothing left to do.  From several threads. */
-bool work_list_take(struct work_list *list, struct work *ret_work);
+/* False: there is nothing left to do.  From several threads, so many as `lanes` says. */
+bool work_list_take(struct work_list *list, unsigned lanes, struct work *ret_work);
 
 /* How much of a disk may hold data. */
 struct err *work_count_data(struct blk *blk, uint64_t *ret_bytes) ERR_MUST_CHECK;
@@ -107,6 +108,7 @@ struct run {
 	uint8_t hash_key[WIRE_HASH_KEY_BYTES];
 	uint8_t disk_flags[WIRE_MAX_DISKS];
 	struct work_list *work;
+	unsigned lane_count;
 	struct limiter limiter;
 	atomic_bool stopping;
 	pthread_mutex_t lock; /* what follows */

@@ -192,7 +192,7 @@ static struct err *do_all_work(struct lane *lane)
 {
 	struct work work;
 
-	while (work_list_take(lane->run->work, &work))
+	while (work_list_take(lane->run->work, lane->run->lane_count, &work))
 		TRY(do_work(lane, &work));
 	TRY(credit_collect(&lane->credit, true));
 	return channel_close(lane->channel);

@@ -13,6 +13,7 @@ struct work_list {
 	struct work *stretches;
 	size_t count, capacity, next;
 	uint64_t read_bytes;
+	uint64_t left_blocks; /* data that nobody has taken yet */
 };
 
 /* Where one disk is being cut up. */
@@ -45,8 +46,10 @@ static void add_stretch(struct cutter *cutter, uint64_t end_page, bool is_zero)
 	cutter->done_pages = end_page;
 	if (is_zero && cutter->fresh)
 		return;
-	if (!is_zero)
+	if (!is_zero) {
 		list->read_bytes += blocks_bytes(cutter, first, end);
+		list->left_blocks += end - first;
+	}
 	if (list->count && !is_zero) {
 		struct work *last = &list->stretches[list->count - 1];
 
@@ -117,23 +120,38 @@ uint64_t work_list_read_bytes(const struct work_list *list)
 	return list->read_bytes;
 }
 
-bool work_list_take(struct work_list *list, struct work *ret_work)
+/* Smaller pieces as the work runs out, so that the lanes end together. */
+static uint64_t piece_blocks(const struct work_list *list, unsigned lanes)
 {
-	uint64_t most = (uint64_t)WORK_MAX_PAGES * WIRE_PAGE_BLOCKS;
+	uint64_t pages = list->left_blocks / WIRE_PAGE_BLOCKS / (2 * lanes);
+
+	if (pages < WORK_MIN_PAGES)
+		pages = WORK_MIN_PAGES;
+	if (pages > WORK_MAX_PAGES)
+		pages = WORK_MAX_PAGES;
+	return pages * WIRE_PAGE_BLOCKS;
+}
+
+bool work_list_take(struct work_list *list, unsigned lanes, struct work *ret_work)
+{
 	struct work *stretch;
+	uint64_t most;
 	LOCKED(&list->lock);
 
 	if (list->next == list->count)
 		return false;
+	most = piece_blocks(list, lanes);
 	stretch = &list->stretches[list->next];
 	*ret_work = *stretch;
 	if (stretch->is_zero || stretch->block_count <= most) {
 		list->next++;
-		return true;
+	} else {
+		ret_work->block_count = most;
+		stretch->first_block += most;
+		stretch->block_count -= most;
 	}
-	ret_work->block_count = most;
-	stretch->first_block += most;
-	stretch->block_count -= most;
+	if (!ret_work->is_zero)
+		list->left_blocks -= ret_work->block_count;
 	return true;
 }
 

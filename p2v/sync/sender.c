@@ -188,14 +188,13 @@ static struct err *ask_why(struct channel *control, struct err *err, struct mess
 	return answer;
 }
 
-static struct err *run_lanes(struct run *run, struct channel *control, unsigned lanes,
-			     struct message *message)
+static struct err *run_lanes(struct run *run, struct channel *control, struct message *message)
 {
 	pthread_t threads[WIRE_MAX_LANES];
 	struct lane_start starts[WIRE_MAX_LANES];
 	unsigned started;
 
-	for (started = 0; started < lanes; started++) {
+	for (started = 0; started < run->lane_count; started++) {
 		int errnum;
 
 		starts[started] = (struct lane_start){run, started};
@@ -251,11 +250,10 @@ static struct err *commit(struct run *run, struct channel *control, struct messa
 
 static struct err *run_session(struct run *run, struct channel *control, struct message *message)
 {
-	unsigned lanes = lane_count(run->options, message->welcome.max_lanes);
-
+	run->lane_count = lane_count(run->options, message->welcome.max_lanes);
 	memcpy(run->token, message->welcome.token, sizeof run->token);
 	TRY(set_up(run, control, message));
-	TRY(run_lanes(run, control, lanes, message));
+	TRY(run_lanes(run, control, message));
 	if (run->options->before_commit)
 		TRY(run->options->before_commit(run->options->before_commit_arg));
 	return commit(run, control, message);

@@ -65,7 +65,9 @@ break_receiver() {
 	start_receiver
 }
 
+# Who has never reached the receiver takes that for a wrong address, and gives up.
 break_line() {
+	has_session web "$before" || return
 	ip -n "$here" link set veth0 down
 	sleep "$((RANDOM % 3)).5"
 	ip -n "$here" link set veth0 up

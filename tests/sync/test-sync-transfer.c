@@ -428,7 +428,7 @@ static void test_job_log(void **state)
 	sync_write_random(disk, 0, 20 * MIB, 5);
 	world.fault = LINE_CUT;
 	world.fault_after_bytes = 10 * MIB;
-	err = sync_world_send(&world, disks, 1, (struct sender_options){0}, &cut);
+	err = sync_world_send(&world, disks, 1, (struct sender_options){.lanes = 1}, &cut);
 	assert_non_null(err);
 	err_free(err);
 	world.fault = LINE_SOUND;
