@@ -115,25 +115,53 @@ static void *write_tasks(void *arg)
 	return NULL;
 }
 
+/* Blocks of an operation. */
+struct place {
+	uint32_t disk;
+	uint64_t first_block, end_block;
+};
+
 static int compare_places(const void *a, const void *b)
 {
-	const struct batch_op *x = ((const struct task *)a)->op, *y = ((const struct task *)b)->op;
+	const struct place *x = a, *y = b;
 
 	if (x->disk != y->disk)
 		return x->disk < y->disk ? -1 : 1;
 	return (x->first_block > y->first_block) - (x->first_block < y->first_block);
 }
 
-static bool do_any_overlap(struct task *sorted, size_t count)
+static size_t count_ops(const struct batch *batches)
 {
-	qsort(sorted, count, sizeof *sorted, compare_places);
-	for (size_t i = 1; i < count; i++) {
-		const struct batch_op *before = sorted[i - 1].op, *after = sorted[i].op;
+	size_t count = 0;
 
-		if (before->disk == after->disk &&
-		    before->first_block + before->block_count > after->first_block)
+	for (; batches; batches = batches->next)
+		count += batches->op_count;
+	return count;
+}
+
+static struct place *add_places(const struct batch *batches, struct place *at)
+{
+	for (; batches; batches = batches->next)
+		for (size_t i = 0; i < batches->op_count; i++) {
+			const struct batch_op *op = &batches->ops[i];
+
+			*at++ = (struct place){op->disk, op->first_block, op->first_block + op->block_count};
+		}
+	return at;
+}
+
+bool content_do_overlap(const struct batch *a, const struct batch *b)
+{
+	size_t count = count_ops(a) + count_ops(b);
+	CLEANUP_FREE struct place *places = calloc(count + 1, sizeof *places);
+
+	if (!places)
+		return true;
+	add_places(b, add_places(a, places));
+	qsort(places, count, sizeof *places, compare_places);
+	for (size_t i = 1; i < count; i++)
+		if (places[i - 1].disk == places[i].disk && places[i - 1].end_block > places[i].first_block)
 			return true;
-	}
 	return false;
 }
 
@@ -151,34 +179,28 @@ static void run_threads(struct content *content, unsigned count)
 		pthread_join(threads[--started], NULL);
 }
 
-static size_t collect(struct batch *batches, struct task *ret_tasks)
+/* The number of changes. */
+static size_t collect(const struct batch *batches, struct task *ret_tasks)
 {
 	size_t count = 0;
 
-	for (struct batch *batch = batches; batch; batch = batch->next)
-		for (size_t i = 0; i < batch->op_count; i++) {
-			if (!batch->ops[i].is_change)
-				continue;
-			if (ret_tasks)
-				ret_tasks[count] = (struct task){batch, &batch->ops[i]};
-			count++;
-		}
+	for (; batches; batches = batches->next)
+		for (size_t i = 0; i < batches->op_count; i++)
+			if (batches->ops[i].is_change)
+				ret_tasks[count++] = (struct task){batches, &batches->ops[i]};
 	return count;
 }
 
-struct err *content_write(struct job *job, struct batch *batches)
+struct err *content_write(struct job *job, const struct batch *batches)
 {
-	struct content content = {.job = job, .count = collect(batches, NULL)};
-	CLEANUP_FREE struct task *sorted = calloc(content.count + 1, sizeof *sorted);
-	CLEANUP_FREE struct task *tasks = calloc(content.count + 1, sizeof *tasks);
+	CLEANUP_FREE struct task *tasks = calloc(count_ops(batches) + 1, sizeof *tasks);
+	struct content content = {.job = job, .tasks = tasks};
 
-	if (!sorted || !tasks)
+	if (!tasks)
 		return err_nomem();
-	collect(batches, sorted);
-	collect(batches, tasks);
-	content.tasks = tasks;
+	content.count = collect(batches, tasks);
 	pthread_mutex_init(&content.lock, NULL);
-	run_threads(&content, do_any_overlap(sorted, content.count) ? 1 : THREADS);
+	run_threads(&content, content_do_overlap(batches, NULL) ? 1 : THREADS);
 	pthread_mutex_destroy(&content.lock);
 	return content.err;
 }

@@ -90,7 +90,10 @@ typedef struct err *(*range_fn)(struct batch_op *op, struct copy *copy, uint64_t
 /* Calls fn for each run of the operation's blocks that the manifest does not know to be zeros. */
 struct err *content_for_runs(struct batch_op *op, struct copy *copy, range_fn fn) ERR_MUST_CHECK;
 /* Writes the changes to the copies.  After an error any of them may be there, whole or in part. */
-struct err *content_write(struct job *job, struct batch *batches) ERR_MUST_CHECK;
+struct err *content_write(struct job *job, const struct batch *batches) ERR_MUST_CHECK;
+/* Whether any two operations, of the one list or the other, have a block in common; also if that cannot be
+ * told for want of memory.  Either may be NULL. */
+bool content_do_overlap(const struct batch *a, const struct batch *b);
 
 /* receiver-writer.c */
 

@@ -3,16 +3,18 @@
  * The writer of a session: takes all batches that lanes have submitted, and
  * brings them into the copies and the manifests in rounds:
  *
- *	1. the manifests get the hashes of the last round's blocks, and doubt this round's
- *	2. the manifests are synced: the last round is durable, and so is the doubt
- *	3. before the first change of all, the job and its copies are marked as incomplete
- *	4. this round's content is written to the copies
- *	5. the copies are flushed
+ *	1. the manifests doubt this round's blocks, and are synced
+ *	2. before the first change of all, the job and its copies are marked as incomplete
+ *	3. this round's content is written to the copies
+ *	4. the copies are flushed
+ *	5. the manifests get the hashes of this round's blocks, and are synced: it is durable
  *
- * So each round costs two syncs whatever its size, and the manifests never say
- * what is not so.  Batches keep their order in 1 and in 4: where two have the same
- * block, the hash is that of the content that came last.  What changes nothing is
- * left out of all of it.
+ * One thread writes (1 to 3) while another settles (4 and 5) the round before.  So
+ * each round costs three syncs whatever its size, the disk has something to write
+ * meanwhile, and the manifests never say what is not so: a round that has a block in
+ * common with one that is not settled waits for that.  Batches keep their order in 3
+ * and in 5: where two have the same block, the hash is that of the content that came
+ * last.  What changes nothing is left out of all of it.
  *
  * An error is final: what was being written stays in doubt.
  */
@@ -24,12 +26,14 @@
 
 struct writer {
 	struct job *job;
-	pthread_t thread;
-	pthread_mutex_t lock;
+	pthread_t writing_thread, settling_thread;
+	pthread_mutex_t lock; /* what follows */
 	pthread_cond_t changed;
 	struct batch *queue, **queue_end;
-	bool stopping;
-	struct err *err; /* under the lock */
+	struct batch *written, *settling; /* the rounds that are to be settled, and are being */
+	bool stopping; /* nothing more will be submitted */
+	bool has_stopped; /* nor written */
+	struct err *err; /* the first */
 };
 
 static struct err *doubt_range(struct batch_op *op, struct copy *copy, uint64_t first_block, uint64_t count)
@@ -97,18 +101,18 @@ static bool is_any_touched(const struct job *job, const struct batch *batches)
 	return false;
 }
 
-static struct err *sync_manifests(struct job *job, const struct batch *done, const struct batch *fresh)
+static struct err *sync_manifests(struct job *job, const struct batch *batches)
 {
 	for (size_t i = 0; i < job->checkpoint.disk_count; i++)
-		if (is_touched(i, done) || is_touched(i, fresh))
+		if (is_touched(i, batches))
 			TRY(manifest_sync(job->copies[i].manifest));
 	return NULL;
 }
 
-static struct err *flush_copies(struct job *job, const struct batch *fresh)
+static struct err *flush_copies(struct job *job, const struct batch *batches)
 {
 	for (size_t i = 0; i < job->checkpoint.disk_count; i++)
-		if (is_touched(i, fresh))
+		if (is_touched(i, batches))
 			TRY(blk_flush(job->copies[i].blk));
 	return NULL;
 }
@@ -125,70 +129,146 @@ static void give_back(struct batch *batches, enum batch_state state)
 	}
 }
 
-static struct batch *take_queue(struct writer *writer, bool wait)
+static void fail(struct writer *writer, struct batch *batches, struct err *err)
+{
+	LOCKED(&writer->lock);
+
+	give_back(batches, BATCH_FAILED);
+	give_back(take_ptr(writer->written), BATCH_FAILED);
+	give_back(take_ptr(writer->queue), BATCH_FAILED);
+	writer->queue_end = &writer->queue;
+	writer->err = err_first(writer->err, err);
+	pthread_cond_broadcast(&writer->changed);
+}
+
+/* NULL: there will be nothing more. */
+static struct batch *take_queue(struct writer *writer)
 {
 	struct batch *batches;
 	LOCKED(&writer->lock);
 
-	while (wait && !writer->queue && !writer->stopping)
+	while (!writer->queue && !writer->stopping && !writer->err)
 		pthread_cond_wait(&writer->changed, &writer->lock);
 	batches = take_ptr(writer->queue);
 	writer->queue_end = &writer->queue;
 	return batches;
 }
 
-static void tell_durable(struct writer *writer, struct batch *batches)
+/* What is settled later would be recorded although this round has changed it. */
+static void wait_for_same_blocks(struct writer *writer, const struct batch *batches)
 {
 	LOCKED(&writer->lock);
 
-	give_back(batches, BATCH_DURABLE);
-	pthread_cond_broadcast(&writer->changed);
+	while ((writer->written || writer->settling) && (content_do_overlap(batches, writer->written) ||
+							 content_do_overlap(batches, writer->settling)))
+		pthread_cond_wait(&writer->changed, &writer->lock);
 }
 
-/* `done` is durable when it returns without an error, `fresh` is in the copies. */
-static struct err *write_round(struct writer *writer, struct batch **done, struct batch *fresh)
+static struct err *write_round(struct job *job, struct batch *batches)
 {
-	struct job *job = writer->job;
-
-	TRY(for_ops(job, *done, record));
-	TRY(for_ops(job, fresh, doubt));
-	TRY(sync_manifests(job, *done, fresh));
-	tell_durable(writer, take_ptr(*done));
-	if (is_any_touched(job, fresh))
+	TRY(for_ops(job, batches, doubt));
+	TRY(sync_manifests(job, batches));
+	if (is_any_touched(job, batches))
 		TRY(job_begin_changes(job));
-	TRY(content_write(job, fresh));
-	return flush_copies(job, fresh);
+	return content_write(job, batches);
 }
 
-static void fail(struct writer *writer, struct batch *done, struct batch *fresh, struct err *err)
+static void hand_on(struct writer *writer, struct batch *batches)
 {
 	LOCKED(&writer->lock);
 
-	give_back(done, BATCH_FAILED);
-	give_back(fresh, BATCH_FAILED);
-	give_back(take_ptr(writer->queue), BATCH_FAILED);
-	writer->err = err;
+	while (writer->written && !writer->err)
+		pthread_cond_wait(&writer->changed, &writer->lock);
+	if (writer->err)
+		give_back(batches, BATCH_FAILED);
+	else
+		writer->written = batches;
 	pthread_cond_broadcast(&writer->changed);
 }
 
-static void *writer_main(void *arg)
+static void *write_rounds(void *arg)
 {
 	struct writer *writer = arg;
-	struct batch *done = NULL;
+	struct batch *batches;
 
-	for (;;) {
-		struct batch *fresh = take_queue(writer, !done);
-		struct err *err = NULL;
+	while ((batches = take_queue(writer))) {
+		struct err *err;
 
-		if (!fresh && !done)
-			return NULL;
-		err = write_round(writer, &done, fresh);
-		if (err) {
-			fail(writer, done, fresh, err);
-			return NULL;
-		}
-		done = fresh;
+		wait_for_same_blocks(writer, batches);
+		err = write_round(writer->job, batches);
+		if (err)
+			fail(writer, batches, err);
+		else
+			hand_on(writer, batches);
 	}
+	LOCKED(&writer->lock);
+	writer->has_stopped = true;
+	pthread_cond_broadcast(&writer->changed);
+	return NULL;
+}
+
+static struct batch *take_written(struct writer *writer)
+{
+	LOCKED(&writer->lock);
+
+	while (!writer->written && !writer->has_stopped)
+		pthread_cond_wait(&writer->changed, &writer->lock);
+	writer->settling = take_ptr(writer->written);
+	pthread_cond_broadcast(&writer->changed);
+	return writer->settling;
+}
+
+static struct err *settle_round(struct job *job, struct batch *batches)
+{
+	TRY(flush_copies(job, batches));
+	TRY(for_ops(job, batches, record));
+	return sync_manifests(job, batches);
+}
+
+static void tell_durable(struct writer *writer)
+{
+	LOCKED(&writer->lock);
+
+	give_back(take_ptr(writer->settling), BATCH_DURABLE);
+	pthread_cond_broadcast(&writer->changed);
+}
+
+static void *settle_rounds(void *arg)
+{
+	struct writer *writer = arg;
+	struct batch *batches;
+
+	while ((batches = take_written(writer))) {
+		struct err *err = settle_round(writer->job, batches);
+
+		if (!err) {
+			tell_durable(writer);
+			continue;
+		}
+		/* Nobody is to look at what fail() gives back. */
+		pthread_mutex_lock(&writer->lock);
+		writer->settling = NULL;
+		pthread_mutex_unlock(&writer->lock);
+		fail(writer, batches, err);
+	}
+	return NULL;
+}
+
+static void stop_writing(struct writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->stopping = true;
+	pthread_cond_broadcast(&writer->changed);
+	pthread_mutex_unlock(&writer->lock);
+	pthread_join(writer->writing_thread, NULL);
+}
+
+static void release(struct writer *writer)
+{
+	pthread_cond_destroy(&writer->changed);
+	pthread_mutex_destroy(&writer->lock);
+	err_free(writer->err);
+	free(writer);
 }
 
 struct err *writer_start(struct job *job, struct writer **ret_writer)
@@ -202,9 +282,14 @@ struct err *writer_start(struct job *job, struct writer **ret_writer)
 	writer->queue_end = &writer->queue;
 	pthread_mutex_init(&writer->lock, NULL);
 	pthread_cond_init(&writer->changed, NULL);
-	errnum = pthread_create(&writer->thread, NULL, writer_main, writer);
+	errnum = pthread_create(&writer->writing_thread, NULL, write_rounds, writer);
+	if (!errnum) {
+		errnum = pthread_create(&writer->settling_thread, NULL, settle_rounds, writer);
+		if (errnum)
+			stop_writing(writer);
+	}
 	if (errnum) {
-		free(writer);
+		release(writer);
 		return err_from_errno(errnum, "thread");
 	}
 	*ret_writer = writer;
@@ -215,15 +300,9 @@ void writer_stop(struct writer *writer)
 {
 	if (!writer)
 		return;
-	pthread_mutex_lock(&writer->lock);
-	writer->stopping = true;
-	pthread_cond_broadcast(&writer->changed);
-	pthread_mutex_unlock(&writer->lock);
-	pthread_join(writer->thread, NULL);
-	pthread_cond_destroy(&writer->changed);
-	pthread_mutex_destroy(&writer->lock);
-	err_free(writer->err);
-	free(writer);
+	stop_writing(writer);
+	pthread_join(writer->settling_thread, NULL);
+	release(writer);
 }
 
 void writer_submit(struct writer *writer, struct batch *batch)
