@@ -10,8 +10,8 @@
  *	receiver-writer.c   makes batches durable, in the order that manifest.h wants
  *	receiver-content.c  writes what is in them
  *
- * Threads: one for each connection, and a writer for each session, with a few helpers while it writes
- *content. Lanes share nothing but the queue of the writer.
+ * Threads: one for each connection; for each session one that writes, with a few helpers, and one that
+ * settles what was written.  Lanes share nothing but the queue of the writer.
  */
 #ifndef P2V_SYNC_RECEIVER_IMPL_H
 #define P2V_SYNC_RECEIVER_IMPL_H
