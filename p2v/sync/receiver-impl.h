@@ -75,7 +75,9 @@ enum batch_state { BATCH_FREE, BATCH_QUEUED, BATCH_DURABLE, BATCH_FAILED };
 /* A lane fills it while it is free, then it is the writer's until it is durable or has failed. */
 struct batch {
 	struct batch *next;
-	enum batch_state state; /* the writer's lock */
+	/* Changes under the writer's lock, but for what the lane does; whether it is free a lane asks
+	 * without. */
+	_Atomic enum batch_state state;
 	struct batch_op *ops;
 	size_t op_count, op_capacity;
 	uint8_t *data;
