@@ -16,6 +16,8 @@ struct err *credit_acknowledge(struct credit *credit, uint64_t count)
 
 	if (count < credit->durable_count || count > credit->sent_count)
 		return err_failed("the receiver broke the protocol: DURABLE: of what was not sent");
+	if (!acknowledged)
+		return NULL;
 	for (size_t i = 0; i < acknowledged; i++)
 		credit->unacknowledged_bytes -= credit->costs[i];
 	memmove(credit->costs, credit->costs + acknowledged,
