@@ -157,21 +157,7 @@ static size_t min_size(size_t a, size_t b)
 
 bool direct_read(struct direct *direct, void *buf, size_t len_bytes, uint64_t offset)
 {
-	size_t done = 0, bytes;
-	uint8_t *at = buf, *bounce;
-
-	if (is_memory_aligned(direct, buf))
-		return transfer_all(direct->fd, false, buf, len_bytes, offset, 0);
-	bounce = bounce_take(direct);
-	for (; bounce && done < len_bytes; done += bytes) {
-		bytes = min_size(len_bytes - done, BOUNCE_BYTES);
-		if (!transfer_all(direct->fd, false, bounce, bytes, offset + done, 0))
-			break;
-		memcpy(at + done, bounce, bytes);
-	}
-	if (bounce)
-		bounce_give(direct, bounce);
-	return done == len_bytes;
+	return direct_read_all(direct, direct->offset_align_bytes, buf, len_bytes, offset);
 }
 
 bool direct_read_all(struct direct *direct, uint32_t align_bytes, void *buf, size_t len_bytes,
