@@ -249,7 +249,7 @@ static struct err *repair(const struct repair_options *options)
 	CLEANUP_BLK struct blk *file = NULL;
 	struct vhdx_repair_summary summary;
 
-	TRY(err_advise(blk_file_open(options->file, 0, 0, &file), "name a VHDX file"));
+	TRY(err_advise(err_as(blk_file_open(options->file, 0, 0, &file), ERR_REFUSED), "name a VHDX file"));
 	TRY(vhdx_repair_plan(file, options->flags, &plan));
 	summary = vhdx_repair_summarize(plan);
 	if (!options->json)
@@ -269,8 +269,9 @@ static struct err *undo(const struct repair_options *options)
 	CLEANUP_BLK struct blk *file = NULL;
 	CLEANUP_BLK struct blk *backup = NULL;
 
-	TRY(err_advise(blk_file_open(options->undo, 0, 0, &backup), "name the backup of a repair"));
-	TRY(err_advise(blk_file_open(options->file, BLK_FILE_WRITE, 0, &file),
+	TRY(err_advise(err_as(blk_file_open(options->undo, 0, 0, &backup), ERR_REFUSED),
+		       "name the backup of a repair"));
+	TRY(err_advise(err_as(blk_file_open(options->file, BLK_FILE_WRITE, 0, &file), ERR_REFUSED),
 		       "name the file that was repaired, as one who may write it"));
 	TRY(vhdx_repair_undo(file, backup));
 	if (!options->json)

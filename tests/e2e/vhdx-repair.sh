@@ -68,8 +68,9 @@ check 'cut: what is left is the same' cmp -n $((2 << 20)) c.raw good.raw
 
 # Wrong use.
 check 'not a VHDX' refuses 3 'good.raw: is not a VHDX' "$p2v" vhdx repair good.raw
-check 'no file' refuses 1 'none.vhdx' "$p2v" vhdx repair none.vhdx
-check 'a folder' refuses '[13]' "$work" "$p2v" vhdx repair "$work"
+check 'no file' refuses 3 'none.vhdx' "$p2v" vhdx repair none.vhdx
+check 'no backup' refuses 3 'none.backup' "$p2v" vhdx repair --undo none.backup a.vhdx
+check 'a folder' refuses 3 "$work" "$p2v" vhdx repair "$work"
 check 'usage: backup and output' refuses 2 'nothing to back up' \
 	"$p2v" vhdx repair --backup x --output y a.vhdx
 check 'usage: undo and more' refuses 2 'no other option' "$p2v" vhdx repair --undo x --dry-run a.vhdx
