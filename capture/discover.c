@@ -43,13 +43,29 @@ static void put_boot_disk_first(struct machine *machine)
 		}
 }
 
+static struct err *check_sysfs(const char *sysroot)
+{
+	if (sysroot_has(sysroot, "/sys/block") || sysroot_has(sysroot, "/sys/class"))
+		return NULL;
+	return err_advise(err_refused("%s/sys: is not there, or no sysfs", sysroot),
+			  "mount it: mount -t sysfs sysfs /sys");
+}
+
+struct err *discover_identity(const char *sysroot, struct machine *ret_machine)
+{
+	TRY(check_sysfs(sysroot));
+	ret_machine->secure_boot = -1;
+	discover_network(sysroot, ret_machine);
+	discover_addresses(sysroot, ret_machine);
+	discover_hardware(sysroot, ret_machine);
+	return NULL;
+}
+
 struct err *discover_machine(const char *sysroot, struct machine *ret_machine)
 {
 	struct machine machine = {.secure_boot = -1};
 
-	if (!sysroot_has(sysroot, "/sys/block") && !sysroot_has(sysroot, "/sys/class"))
-		return err_advise(err_refused("%s/sys: is not there, or no sysfs", sysroot),
-				  "mount it: mount -t sysfs sysfs /sys");
+	TRY(check_sysfs(sysroot));
 	discover_disks(sysroot, &machine);
 	discover_volumes(sysroot, &machine);
 	discover_uses(sysroot, &machine);

@@ -13,6 +13,9 @@
  */
 struct err *discover_machine(const char *sysroot, struct machine *ret_machine) ERR_MUST_CHECK;
 
+/* What it is without its disks, of which none is touched: hardware, interfaces and addresses. */
+struct err *discover_identity(const char *sysroot, struct machine *ret_machine) ERR_MUST_CHECK;
+
 /* Of one device or image file alone: sizes, partitions, content.  An error names what cannot be read. */
 struct err *discover_device(const char *path, struct machine_disk *ret_disk) ERR_MUST_CHECK;
 

@@ -350,23 +350,13 @@ static struct err *send_disks(struct send_options *options)
 	return err ? err : report(options, &disks, &result);
 }
 
-static char *machine_name(void)
-{
-	char name[WIRE_MAX_NAME_BYTES + 1] = "";
-
-	/* A system that was not given one is called "(none)". */
-	if (gethostname(name, sizeof name - 1) || !wire_is_job_name(name, strlen(name)))
-		return xstrdup("machine");
-	return xstrdup(name);
-}
-
 static struct err *check_and_send(int argc, char **argv, struct send_options *options)
 {
 	if (optind + 1 != argc)
 		return err_advise(err_usage("send: one receiver is wanted"), "'p2v send --help' tells more");
 	TRY(sync_address_parse(argv[optind], &options->address));
 	if (!options->name)
-		options->name = machine_name();
+		options->name = sync_machine_name();
 	if (!options->key)
 		TRY(sync_ask_key(&options->key));
 	return send_disks(options);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* p2v status: the jobs of a receiver, from what is on its disk. */
+/* p2v status: the jobs of a receiver, and the machines that are there, from what is on its disk. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include "p2v/base/json.h"
 #include "p2v/base/mem.h"
 #include "p2v/cmd/received.h"
+#include "p2v/cmd/status.h"
 #include "p2v/cmd/sync.h"
 
 enum { OPT_DIR = 256, OPT_JSON };
@@ -28,7 +29,8 @@ static void print_help(void)
 {
 	fputs("p2v status --dir DIR [--json]\n"
 	      "\n"
-	      "Lists the jobs that 'p2v receive --dir DIR' has, and how far they are.\n",
+	      "Lists the jobs that 'p2v receive --dir DIR' has and how far they are, and the machines that\n"
+	      "have announced themselves to it: by booting the ISO, or by 'p2v announce'.\n",
 	      stdout);
 }
 
@@ -58,7 +60,7 @@ static void add_json(json_t *jobs, const struct checkpoint *job, uint64_t size_b
 }
 
 /* The sender's words, on somebody's terminal. */
-static void print_words(const char *words)
+void status_print_words(const char *words)
 {
 	for (const char *c = words; c && *c; c++)
 		putchar((unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c);
@@ -69,9 +71,9 @@ static void print_machine(const struct machine *machine)
 	char memory[CMD_SIZE_TEXT_BYTES];
 
 	fputs("    ", stdout);
-	print_words(machine->hardware.vendor ?: "unknown vendor");
+	status_print_words(machine->hardware.vendor ?: "unknown vendor");
 	putchar(' ');
-	print_words(machine->hardware.model ?: "unknown model");
+	status_print_words(machine->hardware.model ?: "unknown model");
 	printf(", firmware %s", firmware_name(machine->firmware));
 	if (machine->processors)
 		printf(", %u processor%s", machine->processors, machine->processors == 1 ? "" : "s");
@@ -122,9 +124,8 @@ static struct err *list_job(const char *folder, bool json, json_t *jobs)
 	return NULL;
 }
 
-static struct err *list_jobs(const struct status_options *options)
+static struct err *list_jobs(const struct status_options *options, json_t *jobs)
 {
-	CLEANUP_JSON json_t *jobs = json_array();
 	CLEANUP_STRV struct strv names = {0};
 	struct dirent *entry;
 	DIR *dir = opendir(options->dir);
@@ -142,7 +143,19 @@ static struct err *list_jobs(const struct status_options *options)
 
 		TRY(list_job(folder, options->json, jobs));
 	}
-	if (options->json && (json_dumpf(jobs, stdout, JSON_INDENT(2)) || putchar('\n') == EOF))
+	return NULL;
+}
+
+static struct err *list_all(const struct status_options *options)
+{
+	CLEANUP_JSON json_t *all = json_object();
+	json_t *jobs = json_array(), *machines = json_array();
+
+	json_object_set_new(all, "jobs", jobs);
+	json_object_set_new(all, "machines", machines);
+	TRY(list_jobs(options, jobs));
+	TRY(status_list_machines(options->dir, options->json ? machines : NULL));
+	if (options->json && (json_dumpf(all, stdout, JSON_INDENT(2)) || putchar('\n') == EOF))
 		return err_advise(err_failed("cannot write to standard output"), "is the disk full?");
 	return NULL;
 }
@@ -158,5 +171,5 @@ struct err *cmd_status(int argc, char **argv)
 	if (optind < argc || !options.dir)
 		return err_advise(err_usage("status: --dir is wanted, and nothing else"),
 				  "say for example --dir /srv/p2v");
-	return list_jobs(&options);
+	return list_all(&options);
 }

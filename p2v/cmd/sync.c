@@ -227,6 +227,16 @@ struct receiver_store sync_vhdx_store(const struct log *log)
 				       begin_copy,  finish_copy, describe_machine};
 }
 
+char *sync_machine_name(void)
+{
+	char name[WIRE_MAX_NAME_BYTES + 1] = "";
+
+	/* A system that was not given one is called "(none)". */
+	if (gethostname(name, sizeof name - 1) || !wire_is_job_name(name, strlen(name)))
+		return xstrdup("machine");
+	return xstrdup(name);
+}
+
 static void end_on_signal(int signal_number)
 {
 	static const char message[] = "\np2v: interrupted: what was acknowledged is safe\n"

@@ -27,6 +27,9 @@ void sync_tune_socket(int fd);
 /* Copies as VHDX files, for struct receiver_options; the log must live as long. */
 struct receiver_store sync_vhdx_store(const struct log *log);
 
+/* This machine's name as that of a job; the caller frees it. */
+char *sync_machine_name(void);
+
 /* Ctrl-C ends either side at any moment; the words of other verbs would not fit. */
 void sync_tell_of_interruptions(void);
 

@@ -130,9 +130,22 @@ static void encode_zero(struct out *out, const struct message_zero *from)
 	put(out, &zero, sizeof zero);
 }
 
+static void encode_announce(struct out *out, const struct message_announce *from)
+{
+	struct wire_announce announce = {.up_seconds = le32_make(from->up_seconds), .phase = from->phase};
+
+	memcpy(announce.id, from->id, sizeof announce.id);
+	for (size_t i = 0; i < WIRE_ANNOUNCE_TEXTS; i++)
+		announce.text_bytes[i] = le16_make(from->texts[i].bytes);
+	put(out, &announce, sizeof announce);
+	for (size_t i = 0; i < WIRE_ANNOUNCE_TEXTS; i++)
+		put(out, from->texts[i].text, from->texts[i].bytes);
+}
+
 static void encode_body(struct out *out, const struct message *message)
 {
 	struct wire_durable durable;
+	struct wire_bundle bundle = {0};
 
 	switch (message->type) {
 	case WIRE_HELLO:
@@ -160,7 +173,13 @@ static void encode_body(struct out *out, const struct message *message)
 	case WIRE_DURABLE:
 		durable.count = le64_make(message->durable);
 		return put(out, &durable, sizeof durable);
+	case WIRE_ANNOUNCE:
+		return encode_announce(out, &message->announce);
+	case WIRE_BUNDLE:
+		bundle.size_bytes = le32_make(message->bundle_bytes);
+		return put(out, &bundle, sizeof bundle);
 	case WIRE_MACHINE:
+	case WIRE_PART:
 	case WIRE_ALIVE:
 	case WIRE_SYNC:
 		return;
@@ -169,15 +188,20 @@ static void encode_body(struct out *out, const struct message *message)
 
 size_t wire_payload(const struct message *message, const uint8_t **ret_payload)
 {
-	*ret_payload = NULL;
-	if (message->type == WIRE_DATA) {
+	switch (message->type) {
+	case WIRE_DATA:
 		*ret_payload = message->data.payload;
 		return message->data.payload_bytes;
-	}
-	if (message->type != WIRE_MACHINE)
+	case WIRE_MACHINE:
+		*ret_payload = message->machine.text;
+		return message->machine.text_bytes;
+	case WIRE_PART:
+		*ret_payload = message->part.data;
+		return message->part.bytes;
+	default:
+		*ret_payload = NULL;
 		return 0;
-	*ret_payload = message->machine.text;
-	return message->machine.text_bytes;
+	}
 }
 
 size_t wire_encode(const struct message *message, uint8_t *buf)

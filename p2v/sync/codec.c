@@ -11,6 +11,8 @@
 	(sizeof(struct wire_job) + WIRE_MAX_NAME_BYTES + \
 	 WIRE_MAX_DISKS * (sizeof(struct wire_disk) + WIRE_MAX_ID_BYTES))
 
+#define MAX_ANNOUNCE_BYTES (sizeof(struct wire_announce) + WIRE_ANNOUNCE_TEXTS * WIRE_MAX_ANNOUNCE_TEXT_BYTES)
+
 _Static_assert(sizeof(struct wire_header) + MAX_JOB_BYTES <= WIRE_MAX_HEAD_BYTES, "a JOB has room");
 _Static_assert(sizeof(struct wire_hashes) + WIRE_MAX_HASHES * WIRE_HASH_BYTES <= WIRE_MAX_HEAD_BYTES - 8,
 	       "a HASHES has room");
@@ -23,26 +25,6 @@ static bool all_zero(const void *bytes, size_t count)
 		if (at[i])
 			return false;
 	return true;
-}
-
-bool wire_is_job_name(const char *name, size_t bytes)
-{
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-
-	if (!bytes || bytes > WIRE_MAX_NAME_BYTES || name[0] == '.')
-		return false;
-	for (size_t i = 0; i < bytes; i++)
-		if (!name[i] || !strchr(allowed, name[i]))
-			return false;
-	return true;
-}
-
-bool wire_is_disk_id(const char *id, size_t bytes)
-{
-	for (size_t i = 0; i < bytes; i++)
-		if (id[i] < ' ' || id[i] > '~')
-			return false;
-	return bytes && bytes <= WIRE_MAX_ID_BYTES;
 }
 
 /* No control characters, which a terminal would obey; that it is UTF-8 is left to the terminal. */
@@ -330,6 +312,56 @@ static enum wire_result decode_machine(const uint8_t *body, size_t bytes, struct
 	return WIRE_OK;
 }
 
+static enum wire_result decode_announce(const uint8_t *body, size_t bytes, struct message *message)
+{
+	struct message_announce *announce = &message->announce;
+	struct wire_announce wire;
+	const char *text = (const char *)body + sizeof wire;
+
+	memcpy(&wire, body, sizeof wire);
+	bytes -= sizeof wire;
+	memcpy(announce->id, wire.id, sizeof announce->id);
+	announce->up_seconds = le32_get(wire.up_seconds);
+	announce->phase = wire.phase;
+	if (wire.phase >= WIRE_PHASES || !all_zero(wire.zero, sizeof wire.zero) ||
+	    all_zero(wire.id, sizeof wire.id))
+		return WIRE_BAD_FIELD;
+	for (unsigned i = 0; i < WIRE_ANNOUNCE_TEXTS; i++) {
+		size_t text_bytes = le16_get(wire.text_bytes[i]);
+
+		if (text_bytes > bytes || text_bytes > wire_max_text_bytes(i))
+			return WIRE_BAD_LENGTH;
+		if (!wire_is_ascii(text, text_bytes))
+			return WIRE_BAD_TEXT;
+		announce->texts[i].text = text;
+		announce->texts[i].bytes = text_bytes;
+		text += text_bytes;
+		bytes -= text_bytes;
+	}
+	if (!wire_is_job_name(announce->texts[WIRE_TEXT_NAME].text, announce->texts[WIRE_TEXT_NAME].bytes))
+		return WIRE_BAD_TEXT;
+	return bytes ? WIRE_BAD_LENGTH : WIRE_OK;
+}
+
+static enum wire_result decode_bundle(const uint8_t *body, size_t bytes, struct message *message)
+{
+	struct wire_bundle bundle;
+
+	(void)bytes;
+	memcpy(&bundle, body, sizeof bundle);
+	message->bundle_bytes = le32_get(bundle.size_bytes);
+	return le32_get(bundle.zero) || !message->bundle_bytes ||
+			       message->bundle_bytes > WIRE_MAX_BUNDLE_BYTES
+		       ? WIRE_BAD_FIELD
+		       : WIRE_OK;
+}
+
+static enum wire_result decode_part(const uint8_t *body, size_t bytes, struct message *message)
+{
+	message->part = (struct message_part){body, bytes};
+	return WIRE_OK;
+}
+
 /* By enum wire_type; the body's limits in bytes. */
 static const struct {
 	const char *name;
@@ -358,6 +390,9 @@ static const struct {
 	[WIRE_DURABLE] = {"DURABLE", sizeof(struct wire_durable), sizeof(struct wire_durable),
 			  decode_durable},
 	[WIRE_MACHINE] = {"MACHINE", 1, WIRE_MAX_MACHINE_BYTES, decode_machine},
+	[WIRE_ANNOUNCE] = {"ANNOUNCE", sizeof(struct wire_announce), MAX_ANNOUNCE_BYTES, decode_announce},
+	[WIRE_BUNDLE] = {"BUNDLE", sizeof(struct wire_bundle), sizeof(struct wire_bundle), decode_bundle},
+	[WIRE_PART] = {"PART", 1, WIRE_MAX_PART_BYTES, decode_part},
 };
 #define WIRE_TYPES (sizeof wire_types / sizeof wire_types[0])
 

@@ -26,6 +26,10 @@ enum wire_result {
 
 const char *wire_result_name(enum wire_result result);
 const char *wire_type_name(enum wire_type type); /* "HELLO", …; "unknown" */
+/* "booted", …; "unknown" */
+const char *wire_phase_name(enum wire_phase phase);
+/* The phase of that name, WIRE_PHASE_SAME for none. */
+enum wire_phase wire_phase_by_name(const char *name, size_t bytes);
 
 struct message_hello {
 	uint16_t min_version, max_version;
@@ -111,6 +115,21 @@ struct message_machine {
 	size_t text_bytes;
 };
 
+struct message_announce {
+	uint8_t id[WIRE_MACHINE_ID_BYTES];
+	uint32_t up_seconds;
+	enum wire_phase phase;
+	struct {
+		const char *text; /* not NUL-terminated */
+		size_t bytes;
+	} texts[WIRE_ANNOUNCE_TEXTS];
+};
+
+struct message_part {
+	const uint8_t *data; /* when encoding: not copied, follows what was encoded */
+	size_t bytes;
+};
+
 struct message {
 	enum wire_type type;
 	union {
@@ -127,6 +146,9 @@ struct message {
 		struct message_zero zero;
 		uint64_t durable;
 		struct message_machine machine;
+		struct message_announce announce;
+		uint32_t bundle_bytes;
+		struct message_part part;
 	};
 };
 
@@ -136,7 +158,7 @@ enum wire_result wire_decode_header(const struct wire_header *header, enum wire_
 enum wire_result wire_decode(enum wire_type type, const void *body, size_t body_bytes,
 			     struct message *ret_message);
 
-/* What follows the encoded part of DATA and MACHINE: its length, 0 for all others. */
+/* What follows the encoded part of DATA, MACHINE and PART: its length, 0 for all others. */
 size_t wire_payload(const struct message *message, const uint8_t **ret_payload);
 
 /* Header and body, without the payload, into buf, which must have WIRE_MAX_HEAD_BYTES; the number of
@@ -148,5 +170,9 @@ size_t wire_encode(const struct message *message, uint8_t *buf);
 bool wire_is_job_name(const char *name, size_t bytes);
 /* Whether it may be the id of a disk. */
 bool wire_is_disk_id(const char *id, size_t bytes);
+/* Nothing but what stands on a line, in any character set. */
+bool wire_is_ascii(const char *text, size_t bytes);
+/* The most that a text of ANNOUNCE may have. */
+size_t wire_max_text_bytes(enum wire_announce_text which);
 
 #endif

@@ -9,6 +9,8 @@
  *	receiver-lane.c     a lane: checks content, gathers it in batches
  *	receiver-writer.c   makes batches durable, in the order that manifest.h wants
  *	receiver-content.c  writes what is in them
+ *	receiver-announce.c machines that announce themselves
+ *	receiver-bundle.c   what they bring
  *
  * Threads: one for each connection; for each session one that writes, with a few helpers, and one that
  * settles what was written.  Lanes share nothing but the queue of the writer.
@@ -18,6 +20,7 @@
 
 #include <pthread.h>
 
+#include "p2v/sync/announced.h"
 #include "p2v/sync/channel.h"
 #include "p2v/sync/manifest.h"
 #include "p2v/sync/receiver.h"
@@ -132,6 +135,7 @@ struct session {
 struct receiver {
 	struct receiver_options options;
 	uint32_t window_bytes; /* of a lane */
+	struct announcements *announcements;
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* a session or a lane has left */
 	struct session *sessions;
@@ -139,8 +143,43 @@ struct receiver {
 	bool stopped;
 };
 
-/* Runs a control connection, from behind its WELCOME. */
-struct err *session_run(struct session *session) ERR_MUST_CHECK;
+/* Runs a control connection, from JOB on, which is in `message`. */
+struct err *session_run(struct session *session, struct message *message) ERR_MUST_CHECK;
+
+/* receiver-announce.c */
+
+struct announcements;
+/* A connection of a machine. */
+struct announcing {
+	struct announcing *next;
+	struct announcements *announcements;
+	const struct receiver_options *options;
+	struct channel *channel;
+	const char *peer;
+	char id[ANNOUNCED_ID_BYTES];
+	bool has_bundle; /* is bringing one */
+	uint64_t changes_ns; /* when the changes that it has told are used up */
+};
+
+/* The options must live as long. */
+struct err *announcements_create(const struct receiver_options *options,
+				 struct announcements **ret_announcements) ERR_MUST_CHECK;
+void announcements_destroy(struct announcements *announcements); /* takes NULL */
+void announcements_stop(struct announcements *announcements);
+/* Runs a connection, from ANNOUNCE on, which is in `message`. */
+struct err *announcing_run(struct announcements *announcements, struct channel *channel, const char *peer,
+			   struct message *message) ERR_MUST_CHECK;
+/* Now. */
+struct err *announcing_was_heard(struct announcing *connection) ERR_MUST_CHECK;
+/* False: this machine is bringing one already. */
+bool announcing_begin_bundle(struct announcing *connection);
+void announcing_end_bundle(struct announcing *connection);
+
+/* receiver-bundle.c */
+
+/* Takes in a bundle of that size, from behind BUNDLE up to the last PART; `message` is for these. */
+struct err *bundle_receive(struct announcing *connection, uint64_t bytes, struct message *message)
+	ERR_MUST_CHECK;
 
 /* receiver.c */
 

@@ -175,15 +175,12 @@ static struct err *take_machine(struct session *session, const struct message_ma
 			       (const char *)machine->text, machine->text_bytes);
 }
 
-static struct err *serve(struct session *session)
+static struct err *serve(struct session *session, struct message *message)
 {
 	const unsigned allowed =
 		CHANNEL_TYPE(WIRE_ALIVE) | CHANNEL_TYPE(WIRE_COMMIT) | CHANNEL_TYPE(WIRE_MACHINE);
-	CLEANUP_FREE struct message *message = malloc(sizeof *message);
 	bool end = false;
 
-	if (!message)
-		return err_nomem();
 	for (;;) {
 		TRY(channel_receive(session->control, allowed, message, NULL));
 		if (message->type == WIRE_COMMIT)
@@ -199,13 +196,8 @@ static struct err *serve(struct session *session)
 	return NULL;
 }
 
-static struct err *open_session(struct session *session)
+static struct err *open_session(struct session *session, const struct message *message)
 {
-	CLEANUP_FREE struct message *message = malloc(sizeof *message);
-
-	if (!message)
-		return err_nomem();
-	TRY(channel_receive(session->control, CHANNEL_TYPE(WIRE_JOB), message, NULL));
 	memcpy(session->name, message->job.name, message->job.name_bytes);
 	TRY(session_claim_name(session, &message->job));
 	TRY(job_open(&session->receiver->options, &message->job, session->peer, &session->job));
@@ -220,12 +212,12 @@ static struct err *open_session(struct session *session)
 	return send_ready(session);
 }
 
-struct err *session_run(struct session *session)
+struct err *session_run(struct session *session, struct message *message)
 {
-	struct err *err = open_session(session);
+	struct err *err = open_session(session, message);
 
 	if (!err)
-		err = serve(session);
+		err = serve(session, message);
 	if (err && session_is_taken_over(session)) {
 		err_free(err);
 		err = checkpoint_superseded();

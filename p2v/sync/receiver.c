@@ -29,10 +29,16 @@ struct err *receiver_create(const struct receiver_options *options, struct recei
 {
 	struct receiver *receiver = calloc(1, sizeof *receiver);
 	struct receiver_options *to;
+	struct err *err;
 
 	if (!receiver)
 		return err_nomem();
 	to = &receiver->options;
+	err = announcements_create(to, &receiver->announcements);
+	if (err) {
+		free(receiver);
+		return err;
+	}
 	*to = *options;
 	if (!to->max_sessions)
 		to->max_sessions = DEFAULT_SESSIONS;
@@ -61,6 +67,7 @@ void receiver_destroy(struct receiver *receiver)
 		return;
 	pthread_cond_destroy(&receiver->changed);
 	pthread_mutex_destroy(&receiver->lock);
+	announcements_destroy(receiver->announcements);
 	free(receiver);
 }
 
@@ -77,6 +84,7 @@ void receiver_stop(struct receiver *receiver)
 {
 	LOCKED(&receiver->lock);
 
+	announcements_stop(receiver->announcements);
 	receiver->stopped = true;
 	for (struct session *session = receiver->sessions; session; session = session->next)
 		interrupt_session(session);
@@ -184,11 +192,20 @@ static bool leave_session(struct session *session, size_t place)
 	return session->state == SESSION_ENDING;
 }
 
-static struct err *send_welcome(struct receiver *receiver, struct channel *channel, const uint8_t *token)
+/* The newest version that both speak; 0: there is none. */
+static unsigned common_version(const struct message_hello *hello)
+{
+	unsigned version = hello->max_version < WIRE_VERSION ? hello->max_version : WIRE_VERSION;
+
+	return version < WIRE_OLDEST_VERSION || version < hello->min_version ? 0 : version;
+}
+
+static struct err *send_welcome(struct receiver *receiver, struct channel *channel, unsigned version,
+				const uint8_t *token)
 {
 	struct message welcome = {
 		.type = WIRE_WELCOME,
-		.welcome = {WIRE_VERSION, receiver->options.max_lanes, receiver->window_bytes, {0}},
+		.welcome = {version, receiver->options.max_lanes, receiver->window_bytes, {0}},
 	};
 
 	if (token)
@@ -201,7 +218,8 @@ static enum wire_reason reason_of(const struct err *err)
 	return err_kind(err) == ERR_REFUSED ? WIRE_NOT_ALLOWED : WIRE_FAILED;
 }
 
-static struct err *serve_lane(struct receiver *receiver, struct channel *channel, const uint8_t *token)
+static struct err *serve_lane(struct receiver *receiver, struct channel *channel, unsigned version,
+			      const uint8_t *token)
 {
 	size_t place;
 	struct session *session = join_session(receiver, token, channel, &place);
@@ -214,7 +232,7 @@ static struct err *serve_lane(struct receiver *receiver, struct channel *channel
 	}
 	/* Senders may think for as long as they like; the control connection tells whether they live. */
 	channel_set_limits(channel, 0, receiver->options.silence_limit_ns);
-	err = send_welcome(receiver, channel, NULL);
+	err = send_welcome(receiver, channel, version, NULL);
 	if (!err)
 		err = lane_run(session, channel);
 	if (err) {
@@ -227,7 +245,23 @@ static struct err *serve_lane(struct receiver *receiver, struct channel *channel
 	return NULL;
 }
 
-static struct err *serve_control(struct receiver *receiver, struct channel *channel, const char *peer)
+/* A job, or, where the version has that, an announcement. */
+static struct err *serve_first(struct session *session, unsigned version, struct message *message)
+{
+	struct receiver *receiver = session->receiver;
+	unsigned allowed = CHANNEL_TYPE(WIRE_JOB);
+
+	if (version >= WIRE_ANNOUNCE_VERSION)
+		allowed |= CHANNEL_TYPE(WIRE_ANNOUNCE);
+	TRY(send_welcome(receiver, session->control, version, session->token));
+	TRY(channel_receive(session->control, allowed, message, NULL));
+	if (message->type == WIRE_ANNOUNCE)
+		return announcing_run(receiver->announcements, session->control, session->peer, message);
+	return session_run(session, message);
+}
+
+static struct err *serve_control(struct receiver *receiver, struct channel *channel, unsigned version,
+				 const char *peer, struct message *message)
 {
 	struct session *session = calloc(1, sizeof *session);
 	struct err *err = NULL;
@@ -240,13 +274,28 @@ static struct err *serve_control(struct receiver *receiver, struct channel *chan
 	if (getrandom(session->token, sizeof session->token, 0) != sizeof session->token)
 		err = err_from_errno(errno, "random numbers for a session");
 	if (!err)
-		err = send_welcome(receiver, channel, session->token);
-	if (!err)
-		err = session_run(session);
+		err = serve_first(session, version, message);
 	release_name(session);
 	explicit_bzero(session, sizeof *session);
 	free(session);
 	return err;
+}
+
+static struct err *serve_hello(struct receiver *receiver, struct channel *channel, const char *peer,
+			       struct message *message)
+{
+	unsigned version = common_version(&message->hello);
+	uint8_t token[WIRE_TOKEN_BYTES];
+
+	if (!version)
+		return err_advise(err_refused("the sender speaks another version of the protocol, we speak "
+					      "%u to %u",
+					      WIRE_OLDEST_VERSION, WIRE_VERSION),
+				  "use the same version of p2v at both ends");
+	if (message->hello.purpose == WIRE_CONTROL)
+		return serve_control(receiver, channel, version, peer, message);
+	memcpy(token, message->hello.token, sizeof token);
+	return serve_lane(receiver, channel, version, token);
 }
 
 static struct err *serve_channel(struct receiver *receiver, struct channel *channel, const char *peer)
@@ -258,16 +307,8 @@ static struct err *serve_channel(struct receiver *receiver, struct channel *chan
 		return err_nomem();
 	channel_set_limits(channel, receiver->options.silence_limit_ns, receiver->options.silence_limit_ns);
 	err = channel_receive(channel, CHANNEL_TYPE(WIRE_HELLO), message, NULL);
-	if (!err &&
-	    (message->hello.min_version > WIRE_VERSION || message->hello.max_version < WIRE_VERSION)) {
-		err = err_advise(err_refused("the sender speaks another version of the protocol, we speak %u",
-					     WIRE_VERSION),
-				 "use the same version of p2v at both ends");
-	}
-	if (!err && message->hello.purpose == WIRE_LANE)
-		err = serve_lane(receiver, channel, message->hello.token);
-	else if (!err)
-		err = serve_control(receiver, channel, peer);
+	if (!err)
+		err = serve_hello(receiver, channel, peer, message);
 	if (err) {
 		channel_refuse(channel, reason_of(err), err);
 		channel_linger(channel);

@@ -6,6 +6,8 @@
  * copies, which its user makes through `store`.  Senders are not believed: what they say is checked
  * against the protocol, the disks and the space there is, and none of it becomes a path but a checked job
  * name.
+ *
+ * Machines that only announce themselves are remembered beside the jobs: announced.h.
  */
 #ifndef P2V_SYNC_RECEIVER_H
 #define P2V_SYNC_RECEIVER_H
@@ -46,9 +48,11 @@ struct receiver_options {
 	const struct log *log;
 	unsigned max_sessions; /* at once; default 16 */
 	unsigned max_lanes; /* of a session; default 4 */
+	unsigned max_machines; /* that are known to have announced themselves; default 256 */
 	uint32_t window_bytes; /* of all lanes of a session together, and so half of the memory it takes */
 	uint64_t reserve_bytes; /* of free space that is left alone; default 256 MiB */
 	uint64_t silence_limit_ns; /* default WIRE_SILENCE_SECONDS */
+	uint64_t forget_seconds; /* after which a machine that is gone may be forgotten; default: a week */
 };
 
 /* Key, log and dir must live as long. */

@@ -14,6 +14,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
+#include "p2v/sync/greeting.h"
 #include "p2v/sync/sender-impl.h"
 
 #define NS_PER_SECOND 1000000000ull
@@ -22,11 +23,6 @@
 uint32_t sender_block_bytes(const struct sender_options *options)
 {
 	return options->block_bytes ?: WIRE_MIN_BLOCK_BYTES;
-}
-
-static uint64_t silence_limit_ns(const struct sender_options *options)
-{
-	return options->silence_limit_ns ?: WIRE_SILENCE_SECONDS * NS_PER_SECOND;
 }
 
 void sender_result_deinit(struct sender_result *result)
@@ -39,29 +35,12 @@ void sender_result_deinit(struct sender_result *result)
 struct err *sender_connect(const struct sender_options *options, enum wire_purpose purpose,
 			   const uint8_t *token, struct message *message, struct channel **ret_channel)
 {
-	struct message hello = {
-		.type = WIRE_HELLO,
-		.hello = {.min_version = WIRE_VERSION, .max_version = WIRE_VERSION, .purpose = purpose},
+	const struct greeting greeting = {
+		options->key, options->connect, options->connect_arg, options->silence_limit_ns, purpose,
+		token,
 	};
-	CLEANUP_CHANNEL struct channel *channel = NULL;
-	CLEANUP_FD int fd = -1;
-	struct tls *tls;
 
-	if (token)
-		memcpy(hello.hello.token, token, WIRE_TOKEN_BYTES);
-	TRY(options->connect(options->connect_arg, &fd));
-	TRY(err_wrap(tls_connect(options->key, fd, fd, silence_limit_ns(options), &tls), "the receiver"));
-	(void)take_fd(&fd);
-	TRY(channel_create(tls, "the receiver", &channel));
-	channel_set_limits(channel, silence_limit_ns(options), silence_limit_ns(options));
-	TRY(channel_send(channel, &hello));
-	TRY(channel_receive(channel, CHANNEL_TYPE(WIRE_WELCOME), message, NULL));
-	if (message->welcome.version != WIRE_VERSION)
-		return err_advise(err_refused("the receiver speaks version %u of the protocol, we speak %u",
-					      message->welcome.version, WIRE_VERSION),
-				  "use the same version of p2v at both ends");
-	*ret_channel = take_ptr(channel);
-	return NULL;
+	return greet_receiver(&greeting, message, ret_channel);
 }
 
 static struct err *send_job(const struct sender_options *options, struct channel *control,

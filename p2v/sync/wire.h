@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The p2v sync protocol, version 1.  This header is its specification.
+ * The p2v sync protocol, version 2.  This header is its specification.
  *
  * A sender, on the machine whose disks are taken, brings a receiver's copies of
  * these disks to the content that its own have.  The protocol is made so that
@@ -155,10 +155,49 @@
  * equal, REFUSED with the disks that are not, else.  Only then is a job complete.
  *
  *
- * 7. VERSIONS
+ * 7. ANNOUNCEMENTS
+ *
+ * A machine that has been started to be captured tells so before there is a job,
+ * and how it fares after that: on a control connection of its own, on which
+ * ANNOUNCE comes in the place of JOB.
+ *
+ *	sender                           receiver
+ *	HELLO (control)          →
+ *	                         ←       WELCOME
+ *	ANNOUNCE                 →
+ *	                         ←       ALIVE
+ *	ANNOUNCE, ALIVE …        →
+ *	                         ←       ALIVE … (one for each)
+ *	BUNDLE (size)            →
+ *	                         ←       ALIVE (there is room)
+ *	PART …                   →
+ *	                         ←       ALIVE (all of it is durable)
+ *	close_notify
+ *
+ * ANNOUNCE tells a machine's id, what it is, and its phase; a further one, of the
+ * same id, tells what has changed.  What it says is shown to people, and trusted
+ * in nothing: texts are short and printable, and none becomes the name of a file.
+ * The machine is there as long as any connection with its id lives; the last
+ * ANNOUNCE counts.  Phase WIRE_PHASE_SAME is for who does not know it: a
+ * program that only brings a bundle.
+ *
+ * BUNDLE, which may be left out, brings a file that helps whoever is to find out
+ * what is wrong with a machine: a tar archive compressed by gzip, in so many PART
+ * as it takes.  The receiver looks for room before it asks for it, never opens it,
+ * and keeps the last two of each machine.
+ *
+ * A receiver knows a bounded number of machines; of those that are gone the one
+ * longest unheard of is forgotten first.  Sessions and announcements do not know of
+ * each other, but for the name, which by custom is that of the machine's job.
+ *
+ *
+ * 8. VERSIONS
  *
  * HELLO offers a range of versions, WELCOME names the one that is spoken.  The
- * layout of HELLO, WELCOME and REFUSED never changes.
+ * layout of HELLO, WELCOME and REFUSED never changes.  Version 2 adds ANNOUNCE,
+ * BUNDLE and PART to version 1, and nothing else: who brings a job offers both.
+ * Where version 1 is spoken a machine that would announce itself says
+ * close_notify, and does without.
  */
 #ifndef P2V_SYNC_WIRE_H
 #define P2V_SYNC_WIRE_H
@@ -167,7 +206,9 @@
 
 #include "p2v/base/le.h"
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
+#define WIRE_OLDEST_VERSION 1 /* that is spoken still */
+#define WIRE_ANNOUNCE_VERSION 2 /* the first with announcements */
 #define WIRE_MAGIC "p2v-sync" /* 8 bytes, at the start of HELLO */
 #define WIRE_PORT 4902
 
@@ -198,6 +239,11 @@
 
 #define WIRE_MAX_MACHINE_BYTES (512u << 10)
 
+#define WIRE_MACHINE_ID_BYTES 16
+#define WIRE_MAX_ANNOUNCE_TEXT_BYTES 1024u /* of each; see struct wire_announce */
+#define WIRE_MAX_BUNDLE_BYTES (64u << 20)
+#define WIRE_MAX_PART_BYTES (256u << 10)
+
 #define WIRE_MAX_BODY_BYTES (WIRE_MAX_DATA_BYTES + (4u << 10))
 
 enum wire_type {
@@ -216,6 +262,9 @@ enum wire_type {
 	WIRE_SYNC = 13,
 	WIRE_DURABLE = 14,
 	WIRE_MACHINE = 15,
+	WIRE_ANNOUNCE = 16,
+	WIRE_BUNDLE = 17,
+	WIRE_PART = 18,
 };
 
 struct wire_header {
@@ -336,7 +385,44 @@ struct wire_durable {
 	le64 count;
 };
 
-/* The body of MACHINE is machine.json (p2v-machine.json(5)) with the disks of the job alone, in its order;
+enum wire_phase {
+	WIRE_PHASE_SAME = 0, /* as it was told last; of a machine that is new, booted */
+	WIRE_PHASE_BOOTED = 1,
+	WIRE_PHASE_WAITING = 2, /* for its user */
+	WIRE_PHASE_SENDING = 3,
+	WIRE_PHASE_DONE = 4,
+	WIRE_PHASE_FAILED = 5,
+	WIRE_PHASES,
+};
+
+/* Each of printable ASCII, in this order; all but the name may be empty.  The name is that of a job. */
+enum wire_announce_text {
+	WIRE_TEXT_NAME, /* WIRE_MAX_NAME_BYTES */
+	WIRE_TEXT_VENDOR, /* of the hardware; 128 bytes, as the next two */
+	WIRE_TEXT_MODEL,
+	WIRE_TEXT_SERIAL,
+	WIRE_TEXT_ADDRESSES, /* with the length of the prefix, a blank between them; 1024 bytes */
+	WIRE_TEXT_REASON, /* of the phase, a line; 256 bytes */
+	WIRE_ANNOUNCE_TEXTS,
+};
+
+struct wire_announce {
+	uint8_t id[WIRE_MACHINE_ID_BYTES]; /* of the machine, the same from start to start; not zero */
+	le32 up_seconds; /* since it was started */
+	uint8_t phase; /* enum wire_phase */
+	uint8_t zero[3];
+	le16 text_bytes[WIRE_ANNOUNCE_TEXTS];
+	/* The texts. */
+};
+
+struct wire_bundle {
+	le32 size_bytes; /* 1…WIRE_MAX_BUNDLE_BYTES */
+	le32 zero;
+};
+
+/* The body of PART is 1…WIRE_MAX_PART_BYTES of the bundle, from where the last one ended.
+ *
+ * The body of MACHINE is machine.json (p2v-machine.json(5)) with the disks of the job alone, in its order;
  * 1…WIRE_MAX_MACHINE_BYTES.  ALIVE and SYNC have no body. */
 
 _Static_assert(sizeof(struct wire_header) == 8, "as specified");
@@ -348,5 +434,7 @@ _Static_assert(sizeof(struct wire_disk) == 32, "as specified");
 _Static_assert(sizeof(struct wire_query) == 16, "as specified");
 _Static_assert(sizeof(struct wire_data) == 16, "as specified");
 _Static_assert(sizeof(struct wire_zero) == 24, "as specified");
+_Static_assert(sizeof(struct wire_announce) == 36, "as specified");
+_Static_assert(sizeof(struct wire_bundle) == 8, "as specified");
 
 #endif

@@ -57,7 +57,7 @@ knows_machine() {
 	jq -e '[.disks[].file] == ["disk0.vhdx", "disk1.vhdx"]' "$job/machine.json" &&
 		diff <(jq -S .cpu "$job/machine.json") <(jq -S .cpu "$out/machine.json") &&
 		"$p2v" status --dir "$work/jobs" --json |
-		jq -e --arg job "$server_name" '.[] | select(.name == $job) | .machine.disks | length == 2'
+		jq -e --arg job "$server_name" '.jobs[] | select(.name == $job) | .machine.disks | length == 2'
 }
 
 goes_over() {

@@ -36,7 +36,7 @@ equal() {
 }
 
 is_complete() {
-	"$p2v" status --dir "$work/jobs" --json | jq -e '.[0].complete and .[0].disks == 2' >/dev/null
+	"$p2v" status --dir "$work/jobs" --json | jq -e '.jobs[0] | .complete and .disks == 2' >/dev/null
 }
 
 # change FILE: so much of it becomes something else, at a random place.

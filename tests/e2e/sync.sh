@@ -45,7 +45,7 @@ costs_at_most() {
 }
 
 is_complete() {
-	"$p2v" status --dir "$work/jobs" --json | jq -e '.[0].complete and .[0].disks == 2' >/dev/null
+	"$p2v" status --dir "$work/jobs" --json | jq -e '.jobs[0] | .complete and .disks == 2' >/dev/null
 }
 
 truncate -s 200M "$work/a.img" "$work/b.img"

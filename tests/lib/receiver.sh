@@ -36,5 +36,5 @@ make_other_key() {
 # job_is_complete JOB
 job_is_complete() {
 	"$p2v" status --dir "$work/jobs" --json |
-		jq -e --arg job "$1" '.[] | select(.name == $job) | .complete' >/dev/null
+		jq -e --arg job "$1" '.jobs[] | select(.name == $job) | .complete' >/dev/null
 }

@@ -30,6 +30,22 @@ static struct message job_message(void)
 	return message;
 }
 
+static struct message announce_message(void)
+{
+	struct message message = {
+		.type = WIRE_ANNOUNCE,
+		.announce = {.id = "the id", .up_seconds = 77, .phase = WIRE_PHASE_FAILED},
+	};
+	static const char *const texts[WIRE_ANNOUNCE_TEXTS] = {"web", "Vendor",	      "",
+							       "S1",  "192.0.2.7/24", "no disk"};
+
+	for (unsigned i = 0; i < WIRE_ANNOUNCE_TEXTS; i++) {
+		message.announce.texts[i].text = texts[i];
+		message.announce.texts[i].bytes = strlen(texts[i]);
+	}
+	return message;
+}
+
 /* One of each type. */
 static size_t make_messages(struct message *messages)
 {
@@ -49,6 +65,9 @@ static size_t make_messages(struct message *messages)
 		{.type = WIRE_SYNC},
 		{.type = WIRE_DURABLE, .durable = 77},
 		{.type = WIRE_MACHINE, .machine = {payload, sizeof payload}},
+		announce_message(),
+		{.type = WIRE_BUNDLE, .bundle_bytes = WIRE_MAX_BUNDLE_BYTES},
+		{.type = WIRE_PART, .part = {payload, sizeof payload}},
 	};
 
 	memcpy(messages, list, sizeof list);
@@ -84,14 +103,14 @@ static enum wire_result from_bytes(const uint8_t *buf, size_t bytes, struct mess
 
 static void test_round_trip(void **state)
 {
-	CLEANUP_FREE struct message *messages = xcalloc(20, sizeof *messages),
+	CLEANUP_FREE struct message *messages = xcalloc(WIRE_PART, sizeof *messages),
 				    *back = xcalloc(1, sizeof *back);
 	CLEANUP_FREE uint8_t *buf = xmalloc(WIRE_MAX_HEAD_BYTES + 100),
 			     *again = xmalloc(WIRE_MAX_HEAD_BYTES + 100);
 	size_t count = make_messages(messages);
 
 	(void)state;
-	assert_int_equal(count, WIRE_MACHINE);
+	assert_int_equal(count, WIRE_PART);
 	for (size_t i = 0; i < count; i++) {
 		size_t bytes = to_bytes(&messages[i], buf);
 
@@ -106,7 +125,7 @@ static void test_round_trip(void **state)
 /* Each message shortened and lengthened: never taken, except where the length is free. */
 static void test_lengths(void **state)
 {
-	CLEANUP_FREE struct message *messages = xcalloc(20, sizeof *messages),
+	CLEANUP_FREE struct message *messages = xcalloc(WIRE_PART, sizeof *messages),
 				    *back = xcalloc(1, sizeof *back);
 	CLEANUP_FREE uint8_t *buf = xcalloc(1, WIRE_MAX_HEAD_BYTES + 100);
 	size_t count = make_messages(messages);
@@ -114,7 +133,7 @@ static void test_lengths(void **state)
 	(void)state;
 	for (size_t i = 0; i < count; i++) {
 		bool is_free = messages[i].type == WIRE_DATA || messages[i].type == WIRE_READY ||
-			       messages[i].type == WIRE_MACHINE;
+			       messages[i].type == WIRE_MACHINE || messages[i].type == WIRE_PART;
 		size_t bytes = to_bytes(&messages[i], buf);
 
 		for (size_t shorter = sizeof(struct wire_header); shorter < bytes; shorter++) {
@@ -142,7 +161,7 @@ static void test_headers(void **state)
 		enum wire_result result;
 	} cases[] = {
 		{{{0}, 0, {0}}, WIRE_BAD_TYPE},
-		{{{0}, WIRE_MACHINE + 1, {0}}, WIRE_BAD_TYPE},
+		{{{0}, WIRE_PART + 1, {0}}, WIRE_BAD_TYPE},
 		{{{0}, 255, {0}}, WIRE_BAD_TYPE},
 		{{{0}, WIRE_ALIVE, {0}}, WIRE_OK},
 		{{{0}, WIRE_ALIVE, {0, 0, 1}}, WIRE_BAD_FIELD},
@@ -150,6 +169,10 @@ static void test_headers(void **state)
 		{{{WIRE_MAX_BODY_BYTES}, WIRE_DATA, {0}}, WIRE_OK},
 		{{{WIRE_MAX_BODY_BYTES + 1}, WIRE_DATA, {0}}, WIRE_BAD_LENGTH},
 		{{{0xffffffff}, WIRE_HASHES, {0}}, WIRE_BAD_LENGTH},
+		{{{WIRE_MAX_PART_BYTES}, WIRE_PART, {0}}, WIRE_OK},
+		{{{WIRE_MAX_PART_BYTES + 1}, WIRE_PART, {0}}, WIRE_BAD_LENGTH},
+		{{{0}, WIRE_PART, {0}}, WIRE_BAD_LENGTH},
+		{{{1 << 20}, WIRE_ANNOUNCE, {0}}, WIRE_BAD_LENGTH},
 	};
 
 	(void)state;
@@ -216,8 +239,25 @@ static void test_fields(void **state)
 		{WIRE_DATA, 6, 17, WIRE_BAD_FIELD},
 		{WIRE_DATA, 6, 16, WIRE_BAD_LENGTH},
 		{WIRE_ZERO, 4, 1, WIRE_BAD_FIELD},
+		{WIRE_ANNOUNCE, 20, WIRE_PHASES, WIRE_BAD_FIELD},
+		{WIRE_ANNOUNCE, 21, 1, WIRE_BAD_FIELD},
+		{WIRE_ANNOUNCE, 24, 0, WIRE_BAD_TEXT}, /* no name */
+		{WIRE_ANNOUNCE, 24, 2, WIRE_BAD_LENGTH}, /* and something behind the last text */
+		{WIRE_ANNOUNCE, 25, 1, WIRE_BAD_LENGTH},
+		{WIRE_ANNOUNCE, 34, 255, WIRE_BAD_LENGTH},
+		{WIRE_ANNOUNCE, 36, '/', WIRE_BAD_TEXT},
+		{WIRE_ANNOUNCE, 36, '.', WIRE_BAD_TEXT},
+		{WIRE_ANNOUNCE, 38, ' ', WIRE_BAD_TEXT},
+		{WIRE_ANNOUNCE, 40, 0x1b, WIRE_BAD_TEXT},
+		{WIRE_ANNOUNCE, 40, '\n', WIRE_BAD_TEXT},
+		{WIRE_ANNOUNCE, 40, 0x9b, WIRE_BAD_TEXT},
+		{WIRE_ANNOUNCE, 40, 0x7f, WIRE_BAD_TEXT},
+		{WIRE_ANNOUNCE, 40, 0, WIRE_BAD_TEXT},
+		{WIRE_BUNDLE, 0, 1, WIRE_BAD_FIELD}, /* one more than may be */
+		{WIRE_BUNDLE, 3, 0, WIRE_BAD_FIELD}, /* nothing */
+		{WIRE_BUNDLE, 4, 1, WIRE_BAD_FIELD},
 	};
-	CLEANUP_FREE struct message *messages = xcalloc(20, sizeof *messages),
+	CLEANUP_FREE struct message *messages = xcalloc(WIRE_PART, sizeof *messages),
 				    *back = xcalloc(1, sizeof *back);
 	CLEANUP_FREE uint8_t *buf = xmalloc(WIRE_MAX_HEAD_BYTES + 100);
 

@@ -70,7 +70,7 @@ static struct message job_message(void)
 static void open_connections(struct liar *liar)
 {
 	const struct message job = job_message();
-	struct message_hello hello = {WIRE_VERSION, WIRE_VERSION, WIRE_CONTROL, {0}};
+	struct message_hello hello = {WIRE_OLDEST_VERSION, WIRE_OLDEST_VERSION, WIRE_CONTROL, {0}};
 
 	liar->control = say_hello(liar, hello);
 	expect(liar, liar->control, WIRE_WELCOME);
@@ -251,7 +251,7 @@ static void test_hello_lies(void **state)
 		struct message_hello hello;
 		const char *why;
 	} cases[] = {
-		{{2, 9, WIRE_CONTROL, {0}}, "another version"},
+		{{WIRE_VERSION + 1, 9, WIRE_CONTROL, {0}}, "another version"},
 		{{0, 0, WIRE_LANE, {0}}, "another version"},
 		{{1, 1, WIRE_LANE, {0}}, "no such session"},
 		{{1, 1, WIRE_LANE, {1, 2, 3}}, "no such session"},
