@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Brings the content of a round into the copies, by a few threads: a disk that
- * gets one write after the other is idle in between.
+ * gets one write after the other is idle in between.  Operations of a batch that
+ * follow one another, on the disk as in memory, are one write: of ten small ones
+ * the file system makes ten allocations.
  *
  * Where two operations of a round have the same block, the later one has to win,
  * as it does in the manifest: then all of the round is written in order.
@@ -13,9 +15,11 @@
 
 #define THREADS 4u
 
+/* Operations of a batch, the content of which is for blocks that follow one another; or one of zeros. */
 struct task {
 	const struct batch *batch;
-	struct batch_op *op;
+	struct batch_op *ops;
+	size_t op_count;
 };
 
 struct content {
@@ -70,26 +74,51 @@ static struct err *zero_range(struct batch_op *op, struct copy *copy, uint64_t f
 	return blk_zero(copy->blk, end - start, start, BLK_MAY_TRIM);
 }
 
-static struct err *write_op(const struct batch *batch, struct batch_op *op, struct copy *copy)
+/* Blocks that follow one another and are all zeros, or none of them. */
+struct stretch {
+	const uint8_t *data;
+	uint64_t first_block, count;
+	bool is_zero;
+};
+
+static struct err *write_stretch(const struct stretch *stretch, struct copy *copy)
 {
-	const uint8_t *data = batch->data + op->data_offset;
+	if (stretch->is_zero)
+		return zero_range(NULL, copy, stretch->first_block, stretch->count);
+	return blk_pwrite(copy->blk, stretch->data, copy_bytes(copy, stretch->first_block, stretch->count),
+			  stretch->first_block * copy->block_bytes, 0);
+}
 
-	if (op->is_zero)
-		return content_for_runs(op, copy, zero_range);
-	for (size_t i = 0, run; i < op->block_count; i += run) {
-		bool zeros = hash_equal(op->hashes[i], hash_zero);
-		uint64_t first = op->first_block + i;
+static struct err *write_content(const struct task *task, struct copy *copy)
+{
+	struct stretch stretch = {0};
 
-		for (run = 1; i + run < op->block_count; run++)
-			if (hash_equal(op->hashes[i + run], hash_zero) != zeros)
-				break;
-		if (zeros)
-			TRY(zero_range(op, copy, first, run));
-		else
-			TRY(blk_pwrite(copy->blk, data + i * copy->block_bytes, copy_bytes(copy, first, run),
-				       first * copy->block_bytes, 0));
+	for (const struct batch_op *op = task->ops; op < task->ops + task->op_count; op++) {
+		const uint8_t *data = task->batch->data + op->data_offset;
+
+		for (size_t i = 0; i < op->block_count; i++) {
+			bool is_zero = hash_equal(op->hashes[i], hash_zero);
+
+			if (stretch.count && stretch.is_zero != is_zero) {
+				TRY(write_stretch(&stretch, copy));
+				stretch.count = 0;
+			}
+			if (!stretch.count)
+				stretch = (struct stretch){data + i * copy->block_bytes, op->first_block + i,
+							   0, is_zero};
+			stretch.count++;
+		}
 	}
-	return NULL;
+	return write_stretch(&stretch, copy);
+}
+
+static struct err *write_task(const struct task *task, struct job *job)
+{
+	struct copy *copy = &job->copies[task->ops->disk];
+
+	if (task->ops->is_zero)
+		return content_for_runs(task->ops, copy, zero_range);
+	return write_content(task, copy);
 }
 
 static void fail(struct content *content, struct err *err)
@@ -106,8 +135,7 @@ static void *write_tasks(void *arg)
 	size_t i;
 
 	while ((i = content->next++) < content->count) {
-		const struct task *task = &content->tasks[i];
-		struct err *err = write_op(task->batch, task->op, &content->job->copies[task->op->disk]);
+		struct err *err = write_task(&content->tasks[i], content->job);
 
 		if (err)
 			fail(content, err);
@@ -179,15 +207,28 @@ static void run_threads(struct content *content, unsigned count)
 		pthread_join(threads[--started], NULL);
 }
 
-/* The number of changes. */
+/* Content lies in a batch in the order of its operations. */
+static bool can_follow(const struct batch_op *op, const struct batch_op *next)
+{
+	return op->is_change && next->is_change && !op->is_zero && !next->is_zero && op->disk == next->disk &&
+	       op->first_block + op->block_count == next->first_block;
+}
+
+/* The changes; their number. */
 static size_t collect(const struct batch *batches, struct task *ret_tasks)
 {
 	size_t count = 0;
 
 	for (; batches; batches = batches->next)
-		for (size_t i = 0; i < batches->op_count; i++)
-			if (batches->ops[i].is_change)
-				ret_tasks[count++] = (struct task){batches, &batches->ops[i]};
+		for (size_t i = 0, ops; i < batches->op_count; i += ops) {
+			struct batch_op *op = &batches->ops[i];
+
+			for (ops = 1; i + ops < batches->op_count; ops++)
+				if (!can_follow(&op[ops - 1], &op[ops]))
+					break;
+			if (op->is_change)
+				ret_tasks[count++] = (struct task){batches, op, ops};
+		}
 	return count;
 }
 
