@@ -61,9 +61,9 @@ struct err *channel_send(struct channel *channel, const struct message *message)
 	size_t payload_bytes = wire_payload(message, &payload);
 
 	channel->sent_bytes += head_bytes + payload_bytes;
-	TRY(err_wrap(tls_write(channel->tls, channel->out, head_bytes), "%s", channel->other_end));
 	if (!payload_bytes)
-		return NULL;
+		return err_wrap(tls_write(channel->tls, channel->out, head_bytes), "%s", channel->other_end);
+	TRY(err_wrap(tls_write_more(channel->tls, channel->out, head_bytes), "%s", channel->other_end));
 	return err_wrap(tls_write(channel->tls, payload, payload_bytes), "%s", channel->other_end);
 }
 

@@ -3,6 +3,8 @@
  * Descriptors do not block; whoever has to wait does so in poll().  OpenSSL's
  * state belongs to the thread that holds the lock, and nobody waits with it held:
  * so one thread can read while another writes.
+ *
+ * What is written is gathered behind OpenSSL, which writes record by record, and leaves in larger pieces.
  */
 #include "p2v/sync/tls.h"
 
@@ -21,6 +23,7 @@
 #include "p2v/sync/tls-context.h"
 
 #define NS_PER_MS 1000000
+#define WRITE_BYTES (64 << 10) /* at a time */
 /* After so long it is noticed that another thread has ended reads, or all of it where there is no socket to
  * shut down. */
 #define MAX_WAIT_MS 200
@@ -189,11 +192,25 @@ static bool set_nonblocking(int fd)
 	return flags >= 0 && !fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
+/* In front of the socket is room for some records. */
+static bool set_writer(SSL *ssl, int fd)
+{
+	BIO *gather = BIO_new(BIO_f_buffer()), *socket = BIO_new_socket(fd, BIO_NOCLOSE);
+
+	if (!gather || !socket || BIO_set_write_buffer_size(gather, WRITE_BYTES) <= 0) {
+		BIO_free(gather);
+		BIO_free(socket);
+		return false;
+	}
+	SSL_set0_wbio(ssl, BIO_push(gather, socket));
+	return true;
+}
+
 static struct err *start(struct tls *tls, const struct key *key, bool is_server)
 {
 	key_derive_psk(key, tls->psk.identity, tls->psk.secret);
 	tls->ssl = tls_context_new_ssl(&tls->psk, is_server);
-	if (!tls->ssl || !SSL_set_rfd(tls->ssl, tls->read_fd) || !SSL_set_wfd(tls->ssl, tls->write_fd))
+	if (!tls->ssl || !SSL_set_rfd(tls->ssl, tls->read_fd) || !set_writer(tls->ssl, tls->write_fd))
 		return err_nomem();
 	if (!set_nonblocking(tls->read_fd) || !set_nonblocking(tls->write_fd))
 		return err_from_errno(errno, "the connection");
@@ -292,7 +309,27 @@ struct err *tls_read(struct tls *tls, void *buf, size_t len_bytes, bool *ret_end
 	return NULL;
 }
 
-struct err *tls_write(struct tls *tls, const void *buf, size_t len_bytes)
+static struct outcome write_some(struct tls *tls, const uint8_t *at, const uint8_t *end)
+{
+	LOCKED(&tls->lock);
+
+	return outcome_of(tls, SSL_write(tls->ssl, at, int_of(end - at)));
+}
+
+static struct outcome flush_some(struct tls *tls)
+{
+	BIO *bio = SSL_get_wbio(tls->ssl);
+	struct outcome outcome = {.reason = SSL_ERROR_WANT_WRITE};
+	LOCKED(&tls->lock);
+
+	outcome.result = BIO_flush(bio);
+	outcome.errnum = errno;
+	if (outcome.result <= 0 && !BIO_should_retry(bio))
+		outcome.reason = SSL_ERROR_SYSCALL;
+	return outcome;
+}
+
+struct err *tls_write_more(struct tls *tls, const void *buf, size_t len_bytes)
 {
 	const uint8_t *at = buf, *end = at + len_bytes;
 	uint64_t deadline_ns = deadline(tls->write_limit_ns);
@@ -302,10 +339,7 @@ struct err *tls_write(struct tls *tls, const void *buf, size_t len_bytes)
 
 		if (tls->interrupted)
 			return broken_off();
-		{
-			LOCKED(&tls->lock);
-			outcome = outcome_of(tls, SSL_write(tls->ssl, at, int_of(end - at)));
-		}
+		outcome = write_some(tls, at, end);
 		if (outcome.result > 0) {
 			at += outcome.result;
 			deadline_ns = deadline(tls->write_limit_ns);
@@ -316,6 +350,23 @@ struct err *tls_write(struct tls *tls, const void *buf, size_t len_bytes)
 		}
 	}
 	return NULL;
+}
+
+struct err *tls_write(struct tls *tls, const void *buf, size_t len_bytes)
+{
+	uint64_t deadline_ns;
+
+	TRY(tls_write_more(tls, buf, len_bytes));
+	deadline_ns = deadline(tls->write_limit_ns);
+	for (;;) {
+		struct outcome outcome = flush_some(tls);
+
+		if (outcome.result > 0)
+			return NULL;
+		if (!wants_more(&outcome))
+			return describe(&outcome, tls);
+		TRY(wait_for(tls, outcome.reason, deadline_ns));
+	}
 }
 
 bool tls_has_input(struct tls *tls)

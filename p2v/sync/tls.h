@@ -39,6 +39,8 @@ void tls_set_write_limit(struct tls *tls, uint64_t limit_ns);
 struct err *tls_read(struct tls *tls, void *buf, size_t len_bytes, bool *ret_end) ERR_MUST_CHECK;
 
 struct err *tls_write(struct tls *tls, const void *buf, size_t len_bytes) ERR_MUST_CHECK;
+/* The same for what more follows at once: it may go out only with the next tls_write(). */
+struct err *tls_write_more(struct tls *tls, const void *buf, size_t len_bytes) ERR_MUST_CHECK;
 
 /* Whether tls_read() would find something at once. */
 bool tls_has_input(struct tls *tls);

@@ -80,6 +80,11 @@ struct err *tls_write(struct tls *tls, const void *buf, size_t len_bytes)
 	return NULL;
 }
 
+struct err *tls_write_more(struct tls *tls, const void *buf, size_t len_bytes)
+{
+	return tls_write(tls, buf, len_bytes);
+}
+
 bool tls_has_input(struct tls *tls)
 {
 	struct pollfd wait = {.fd = tls->fd, .events = POLLIN};
