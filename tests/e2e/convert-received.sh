@@ -38,7 +38,7 @@ send_all() {
 
 begin_and_stop() {
 	send --limit 2M &
-	until [ -e "$job/job.json" ]; do kill -0 $! && sleep 0.1 || return; done
+	soon -p $! test -e "$job/job.json" || return
 	kill -KILL $!
 	wait $! || true
 }

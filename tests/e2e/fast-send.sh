@@ -50,7 +50,7 @@ sends_less() {
 
 # begins JOB: waits for the sender, started last, to have begun.
 begins() {
-	until [ -e "$work/jobs/$1/job.json" ]; do kill -0 $! && sleep 0.05 || return; done
+	soon -p $! test -e "$work/jobs/$1/job.json"
 }
 
 # While it is sent slowly, somebody writes to it. change_meanwhile JOB DISK [OPTION...]

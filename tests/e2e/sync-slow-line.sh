@@ -70,16 +70,18 @@ change() {
 	done
 }
 
+# 8 MiB have come.
+has_some() {
+	[ "$(stat -c %b "$work/jobs/dying/disk0.vhdx" 2>/dev/null || echo 0)" -gt 16384 ]
+}
+
 # The guest is killed when a part of the disk has come.
 die_in_the_middle() {
 	local guest
 
 	send_from_guest dying &
 	guest=$!
-	until [ "$(stat -c %b "$work/jobs/dying/disk0.vhdx" 2>/dev/null || echo 0)" -gt 16384 ]; do # 8 MiB
-		kill -0 $guest || { cat "$work/console" && return 1; }
-		sleep 0.1
-	done
+	soon -p $guest has_some || { cat "$work/console" && return 1; }
 	kill -KILL $guest
 	wait $guest
 	"$p2v" vhdx info --json "$work/jobs/dying/disk0.vhdx" | jq -e .incomplete && is_not job_is_complete dying

@@ -85,7 +85,7 @@ check 'one block in a hundred changed costs what changed' change_one_in_a_hundre
 "$p2v" receive --dir "$work/other" --listen 127.0.0.1:0 >"$work/other.out" 2>&1 &
 other=$!
 cleanup_commands+=("kill -KILL $other")
-until [ -s "$work/other/.pairing-key" ]; do sleep 0.1; done
+soon -p "$other" test -s "$work/other/.pairing-key"
 send_with_other_key() {
 	ip netns exec "$here" "$p2v" send 192.0.2.2 --key-file "$work/other/.pairing-key" --disk "$work/a.img" --name x
 }
@@ -93,30 +93,22 @@ check 'another key is refused' refuses 3 'another pairing key' send_with_other_k
 check 'and leaves nothing' test ! -e "$work/jobs/x"
 check 'a typing error is told' refuses 2 'typing error' "$p2v" send 192.0.2.2 --key 00000-00000-00000-00000-00001 --disk "$work/a.img"
 log_says_soon() {
-	for _ in $(seq 100); do
-		grep -q "$1" "$work/receiver.err" && return
-		sleep 0.1
-	done
-	tail "$work/receiver.err" && return 1
+	soon grep -q "$1" "$work/receiver.err" || { tail "$work/receiver.err" && return 1; }
 }
 # says_to_receiver COMMAND: what it prints goes to the receiver, whether that takes all of it or not.
 says_to_receiver() {
 	bash -c "$1" | ip netns exec "$here" timeout 5 bash -c "cat >/dev/tcp/192.0.2.2/$port" || true
 }
-# log_grows_soon LINES: beyond that many.
-log_grows_soon() {
-	for _ in $(seq 100); do
-		[ "$(wc -l <"$work/receiver.err")" -gt "$1" ] && return
-		sleep 0.1
-	done
-	return 1
+# log_is_longer LINES: than so many.
+log_is_longer() {
+	[ "$(wc -l <"$work/receiver.err")" -gt "$1" ]
 }
 check 'text is refused' says_to_receiver 'yes | head -c 100000'
 check 'with a line in the log' log_says_soon 'does not speak TLS'
 for i in 1 2 3; do
 	lines=$(wc -l <"$work/receiver.err")
 	check "garbage $i is refused" says_to_receiver 'head -c 100000 /dev/urandom'
-	check 'with a line in the log' log_grows_soon "$lines"
+	check 'with a line in the log' soon log_is_longer "$lines"
 done
 
 # say_incomplete true|false: what the VHDX itself says, of both disks.
@@ -131,10 +123,7 @@ look_while_sending() {
 	say_incomplete false || return 1
 	send_in_background --limit 6M &
 	sender=$!
-	for _ in $(seq 100); do
-		say_incomplete true && break
-		sleep 0.1
-	done
+	soon -p "$sender" say_incomplete true || return
 	kill -KILL "$sender"
 	wait "$sender" || true
 	say_incomplete true && is_not is_complete && send && say_incomplete false && equal
@@ -147,10 +136,7 @@ take_over() {
 	change "$work/a.img" 30
 	send_in_background --limit 3M &
 	older=$!
-	for _ in $(seq 100); do
-		say_incomplete true && break
-		sleep 0.1
-	done
+	soon -p "$older" say_incomplete true || return
 	send || return 1
 	wait "$older" || status=$?
 	cat "$work/send.log"

@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash disable=SC2154
 #
-# A receiver on 127.0.0.1 for a test. To be sourced after e2e.sh.
+# A receiver on 127.0.0.1 for a test. To be sourced after work.sh.
 #
 # It keeps its jobs in $work/jobs and ends with the script.
+receiver=
 
 # start_receiver: sets receiver (its process) and port.
 start_receiver() {
+	rm -f "$work/receiver.out"
 	"$p2v" receive --dir "$work/jobs" --listen 127.0.0.1:0 >"$work/receiver.out" 2>"$work/receiver.err" &
 	receiver=$!
-	cleanup_commands+=("kill -KILL $receiver; wait $receiver 2>/dev/null")
-	until grep -q '^listening' "$work/receiver.out"; do
-		kill -0 "$receiver" || { cat "$work/receiver.err" && return 1; }
-		sleep 0.1
-	done
+	soon -p "$receiver" grep -qs '^listening' "$work/receiver.out" || { cat "$work/receiver.err" >&2 && return 1; }
 	# shellcheck disable=SC2034 # for the script
 	port=$(sed -n 's/^listening on .* port //p' "$work/receiver.out")
 }
+
+stop_receiver() {
+	[ -z "$receiver" ] || kill -KILL "$receiver" 2>/dev/null || true
+	wait "$receiver" 2>/dev/null || true
+}
+cleanup_commands+=(stop_receiver)
 
 # make_other_key FILE: a key that is in order, but not this receiver's.
 make_other_key() {
@@ -24,10 +28,7 @@ make_other_key() {
 
 	"$p2v" receive --dir "$work/other" --listen 127.0.0.1:0 >"$work/other.out" 2>&1 &
 	other=$!
-	until grep -q '^listening' "$work/other.out"; do
-		kill -0 "$other" || { cat "$work/other.out" && return 1; }
-		sleep 0.1
-	done
+	soon -p "$other" grep -qs '^listening' "$work/other.out" || { cat "$work/other.out" && return 1; }
 	kill -KILL "$other"
 	wait "$other" 2>/dev/null || true
 	cp "$work/other/.pairing-key" "$1"

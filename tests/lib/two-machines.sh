@@ -30,12 +30,11 @@ start_receiver() {
 	ip netns exec "$there" "$p2v" receive --dir "$work/jobs" --listen "192.0.2.2:$port" \
 		>>"$work/receiver.out" 2>>"$work/receiver.err" &
 	receiver=$!
-	for _ in $(seq 100); do
-		ip netns exec "$there" ss -Hltn "sport = :$port" | grep -q . && return
-		sleep 0.1
-	done
-	echo 'the receiver does not listen' >&2
-	return 1
+	soon -p "$receiver" is_listening || { tail "$work/receiver.err" >&2 && return 1; }
+}
+
+is_listening() {
+	ip netns exec "$there" ss -Hltn "sport = :$port" | grep -q .
 }
 
 stop_receiver() {
@@ -49,13 +48,12 @@ sessions() {
 	grep -c ": job $1: [0-9]* disk" "$work/receiver.err" || true
 }
 
-# has_session JOB BEFORE: it has begun more than that, within ten seconds.
+# has_session JOB BEFORE: it has begun more than that, or soon does.
 has_session() {
-	for _ in $(seq 100); do
-		[ "$(sessions "$1")" -gt "$2" ] && return
-		sleep 0.1
-	done
-	return 1
+	soon has_begun_more "$@"
+}
+has_begun_more() {
+	[ "$(sessions "$1")" -gt "$2" ]
 }
 
 # sent_bytes: what has left the sender's machine so far, headers and all.

@@ -22,5 +22,21 @@ at_exit() {
 	done
 	rm -rf "$work"
 }
+
+# soon [-p PROCESS] COMMAND...: tries until it succeeds, for a minute, or for as long as that process lives.
+soon() {
+	local process=$$ end=$((SECONDS + 60))
+
+	[ "$1" != -p ] || { process=$2 && shift 2; }
+	while ! "$@"; do
+		if [ "$SECONDS" -gt "$end" ] || ! kill -0 "$process"; then
+			# It may have done so with its last breath.
+			"$@"
+			return
+		fi
+		sleep 0.1
+	done
+}
+
 trap at_exit EXIT
 trap 'exit 130' INT TERM
