@@ -63,7 +63,7 @@ override LDFLAGS += $(SANFLAGS) -Wl,--as-needed
 PLUGIN_SRC = vhdx/nbdkit-plugin.c
 SRC_BASE = $(wildcard p2v/base/*.c)
 SRC_VHDX = $(filter-out $(PLUGIN_SRC),$(wildcard vhdx/*.c))
-SRC_P2V = $(wildcard p2v/sync/*.c p2v/guest/*.c p2v/handover/*.c p2v/prove/*.c inject-drivers/*.c boot-fix/*.c)
+SRC_P2V = $(wildcard p2v/sync/*.c p2v/guest/*.c p2v/handover/*.c p2v/prove/*.c inject-drivers/*.c boot-fix/*.c iso/*.c)
 SRC_CAPTURE = $(wildcard capture/*.c)
 # The agent has a few of p2v's verbs, and stand-ins for what cannot be linked statically.
 SRC_AGENT_ONLY = p2v/cmd/agent.c p2v/cmd/agent-left-out.c
@@ -114,6 +114,7 @@ $(call objects,$(SRC_CMD) $(SRC_AGENT_ONLY)): CPPFLAGS += -DP2V_VERSION='"$(VERS
 
 # Taken in by the assembler, which tells make nothing of it.
 $(O)/p2v/prove/script.o: p2v/prove/report.sh
+$(O)/iso/build-assets.o: $(wildcard iso/image/*)
 
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)

@@ -13,6 +13,7 @@ static const struct verb verbs[] = {
 	{"send", "HOST [--disk DISK...] [--key-file FILE]", "bring disks to a receiver", cmd_send},
 	{"announce", "HOST [--key-file FILE]", "tell a receiver that this machine is there", cmd_announce},
 	{"status", "--dir DIR [--json]", "list the jobs of a receiver", cmd_status},
+	{"iso", "COMMAND ...", "make a medium that boots a server and sends its disks", cmd_iso},
 	{"vhdx", "COMMAND ...", "inspect, check, make, convert and compare VHDX files", cmd_vhdx},
 };
 
