@@ -34,11 +34,6 @@ struct err *receiver_create(const struct receiver_options *options, struct recei
 	if (!receiver)
 		return err_nomem();
 	to = &receiver->options;
-	err = announcements_create(to, &receiver->announcements);
-	if (err) {
-		free(receiver);
-		return err;
-	}
 	*to = *options;
 	if (!to->max_sessions)
 		to->max_sessions = DEFAULT_SESSIONS;
@@ -55,6 +50,11 @@ struct err *receiver_create(const struct receiver_options *options, struct recei
 	receiver->window_bytes = to->window_bytes / to->max_lanes;
 	if (receiver->window_bytes < MIN_LANE_WINDOW_BYTES)
 		receiver->window_bytes = MIN_LANE_WINDOW_BYTES;
+	err = announcements_create(to, &receiver->announcements);
+	if (err) {
+		free(receiver);
+		return err;
+	}
 	pthread_mutex_init(&receiver->lock, NULL);
 	pthread_cond_init(&receiver->changed, NULL);
 	*ret_receiver = receiver;
