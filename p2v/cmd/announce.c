@@ -214,7 +214,8 @@ static struct err *bring_bundle(const struct announce_options *options, const ch
 	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return err_as(err_from_errno(errno, "%s", path), ERR_REFUSED);
+		return err_advise(err_as(err_from_errno(errno, "%s", path), ERR_REFUSED),
+				  "name the bundle's file");
 	return err_wrap(announce_bundle(options, fd), "%s", path);
 }
 

@@ -278,7 +278,8 @@ static struct err *check_bundle(int fd, uint64_t *ret_bytes)
 	if (at < 0 || fstat(fd, &st))
 		return err_from_errno(errno, "the bundle");
 	if (!S_ISREG(st.st_mode) || st.st_size <= at)
-		return err_refused("the bundle is no file, or empty");
+		return err_advise(err_refused("the bundle is no file, or empty"),
+				  "name a file with something in it");
 	if (st.st_size - at > WIRE_MAX_BUNDLE_BYTES)
 		return err_advise(err_refused("the bundle has %" PRIu64 " bytes, at most %u can be sent",
 					      (uint64_t)(st.st_size - at), WIRE_MAX_BUNDLE_BYTES),

@@ -19,7 +19,7 @@
 #define NS_PER_SECOND 1000000000ull
 #define DEFAULT_MACHINES 256
 #define DEFAULT_FORGET_SECONDS (7ull * 24 * 3600)
-/* Changes that one connection may tell at once, and how long it takes until it may tell one more. */
+/* ANNOUNCE that one connection may send at once, and how long it takes until it may send one more. */
 #define MAX_CHANGES 16u
 #define CHANGE_NS NS_PER_SECOND
 
@@ -243,8 +243,8 @@ void announcing_end_bundle(struct announcing *connection)
 
 /* Without the lock from here on. */
 
-/* Waits where one connection tells more than is worth knowing: each change is written to disk. */
-static void slow_down(struct announcing *connection)
+/* Each is read, compared and written to disk: so many at once, and then one a second. */
+static struct err *check_pace(struct announcing *connection)
 {
 	uint64_t now_ns = run_now_ns(), full_ns = MAX_CHANGES * CHANGE_NS;
 	uint64_t earliest_ns = now_ns > full_ns ? now_ns - full_ns : 0;
@@ -252,11 +252,7 @@ static void slow_down(struct announcing *connection)
 	if (connection->changes_ns < earliest_ns)
 		connection->changes_ns = earliest_ns;
 	connection->changes_ns += CHANGE_NS;
-	if (connection->changes_ns > now_ns) {
-		uint64_t ns = connection->changes_ns - now_ns;
-
-		nanosleep(&(struct timespec){ns / NS_PER_SECOND, ns % NS_PER_SECOND}, NULL);
-	}
+	return connection->changes_ns > now_ns ? err_failed("the sender announces itself too often") : NULL;
 }
 
 static struct err *take_announcement(struct announcing *connection, const struct message_announce *message)
@@ -266,7 +262,7 @@ static struct err *take_announcement(struct announcing *connection, const struct
 	announced_format_id(message->id, id);
 	if (strcmp(id, connection->id))
 		return err_failed("the sender broke the protocol: ANNOUNCE: of another machine");
-	slow_down(connection);
+	TRY(check_pace(connection));
 	LOCKED(&connection->announcements->lock);
 	return keep(connection, message);
 }

@@ -158,7 +158,7 @@ struct announcing {
 	const char *peer;
 	char id[ANNOUNCED_ID_BYTES];
 	bool has_bundle; /* is bringing one */
-	uint64_t changes_ns; /* when the changes that it has told are used up */
+	uint64_t changes_ns; /* that it has told are paid for up to then */
 };
 
 /* The options must live as long. */

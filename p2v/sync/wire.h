@@ -186,9 +186,11 @@
  * as it takes.  The receiver looks for room before it asks for it, never opens it,
  * and keeps the last two of each machine.
  *
- * A receiver knows a bounded number of machines; of those that are gone the one
- * longest unheard of is forgotten first.  Sessions and announcements do not know of
- * each other, but for the name, which by custom is that of the machine's job.
+ * A receiver may refuse who announces itself more often than once a second,
+ * sixteen times at once aside.  It knows a bounded number of machines; of those
+ * that are gone the one longest unheard of is forgotten first.  Sessions and
+ * announcements do not know of each other, but for the name, which by custom is
+ * that of the machine's job.
  *
  *
  * 8. VERSIONS

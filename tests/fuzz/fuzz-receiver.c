@@ -2,7 +2,8 @@
 /*
  * A sender that says anything, behind the handshake, on a control connection and
  * two lanes.  Whatever it says, the manifest knows of no block what is not in the
- * copy, and a complete job is what its root says.
+ * copy, and a complete job is what its root says; and a machine that has announced
+ * itself can be shown.
  */
 #include <dirent.h>
 #include <pthread.h>
@@ -13,6 +14,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/base/remove-tree.h"
+#include "p2v/sync/announced.h"
 #include "p2v/sync/channel.h"
 #include "p2v/sync/manifest.h"
 #include "p2v/sync/receiver.h"
@@ -255,6 +257,25 @@ static void judge_job(const struct world *world, const char *folder)
 	FUZZ_ASSERT(!job.complete || !memcmp(&root, &job.root, sizeof root), "complete with another root");
 }
 
+/* Each can be read, says nothing that a terminal obeys, and has no more than whole bundles. */
+static void judge_machines(const struct world *world)
+{
+	CLEANUP_FREE struct announced_entry *entries = NULL;
+	size_t count;
+
+	fuzz_must(announced_list(world->dir, &entries, &count), "the machines");
+	for (size_t i = 0; i < count; i++) {
+		CLEANUP_ANNOUNCED struct announced machine = {0};
+		CLEANUP_FREE char *folder = announced_folder(world->dir, entries[i].id);
+		CLEANUP_FREE char *part = xasprintf("%s/support.part", folder);
+
+		fuzz_must(announced_load(world->dir, entries[i].id, &machine), "a machine");
+		FUZZ_ASSERT(!machine.is_connected, "connected, and nobody is there");
+		FUZZ_ASSERT(machine.phase != WIRE_PHASE_SAME, "no phase");
+		FUZZ_ASSERT(access(part, F_OK), "a part of a bundle is left");
+	}
+}
+
 static void judge(const struct world *world)
 {
 	struct dirent *entry;
@@ -268,6 +289,7 @@ static void judge(const struct world *world)
 	}
 	if (dir)
 		closedir(dir);
+	judge_machines(world);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -40,6 +40,22 @@ static const struct message machine = {
 	.machine = {(const uint8_t *)some_machine, sizeof some_machine - 1},
 };
 
+static const uint8_t some_bundle[] = "a bundle, as far as the receiver knows";
+static const struct message announced = {
+	.type = WIRE_ANNOUNCE,
+	.announce = {.id = {7},
+		     .up_seconds = 60,
+		     .phase = WIRE_PHASE_WAITING,
+		     .texts = {{"web", 3},
+			       {"Vendor", 6},
+			       {"Model", 5},
+			       {"S1", 2},
+			       {"192.0.2.7/24", 12},
+			       {"", 0}}},
+};
+static const struct message bundle = {.type = WIRE_BUNDLE, .bundle_bytes = sizeof some_bundle};
+static const struct message part = {.type = WIRE_PART, .part = {some_bundle, sizeof some_bundle}};
+
 /* One message of each type that fits an input, in a file each. */
 static bool seed_wire(const char *dir)
 {
@@ -61,6 +77,9 @@ static bool seed_wire(const char *dir)
 		{.type = WIRE_DURABLE, .durable = 77},
 		alive,
 		machine,
+		announced,
+		bundle,
+		part,
 	};
 
 	for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
@@ -98,6 +117,23 @@ static bool seed_receiver(const char *dir, const char *name, bool with_content)
 	       (!with_content ||
 		(fwrite(content, sizeof content, 1, to) == 1 && PUT(to, FUZZ_SYNC_LANE_0, lane))) &&
 	       PUT(to, FUZZ_SYNC_LANE_1, lane) && PUT(to, FUZZ_SYNC_CONTROL, end) && !fclose(to);
+}
+
+/* A machine that announces itself, that it fares otherwise, and a bundle. */
+static bool seed_announcement(const char *dir)
+{
+	struct message failed = announced;
+	FILE *to = begin(dir, "receiver", "announcement");
+
+	failed.announce.phase = WIRE_PHASE_FAILED;
+	failed.announce.texts[WIRE_TEXT_REASON].text = "no disk";
+	failed.announce.texts[WIRE_TEXT_REASON].bytes = 7;
+	{
+		const struct message messages[] = {announced, alive,  failed, bundle,
+						   part,      bundle, part,   alive};
+
+		return to && PUT(to, FUZZ_SYNC_CONTROL, messages) && !fclose(to);
+	}
 }
 
 /* The hashes of the sender's disk, and what both ends call all of it. */
@@ -158,6 +194,6 @@ static bool seed_sender(const char *dir, const char *name, bool fresh, bool equa
 bool fuzz_sync_seeds(const char *dir)
 {
 	return seed_wire(dir) && seed_receiver(dir, "zeros", false) && seed_receiver(dir, "content", true) &&
-	       seed_sender(dir, "fresh", true, true) && seed_sender(dir, "equal", false, true) &&
-	       seed_sender(dir, "other", false, false);
+	       seed_announcement(dir) && seed_sender(dir, "fresh", true, true) &&
+	       seed_sender(dir, "equal", false, true) && seed_sender(dir, "other", false, false);
 }
