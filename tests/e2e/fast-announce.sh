@@ -10,15 +10,13 @@
 key=$work/jobs/.pairing-key
 agent=$build/bin/p2v-agent
 
-# status FILTER: of what p2v status tells, within ten seconds.
+# status FILTER: of what p2v status tells, or soon does.
 status() {
-	for _ in $(seq 100); do
-		"$p2v" status --dir "$work/jobs" --json >"$work/status.json" || return
-		! jq -e "$1" "$work/status.json" >/dev/null || return 0
-		sleep 0.1
-	done
-	cat "$work/status.json"
-	return 1
+	soon status_is "$1" || { cat "$work/status.json" && return 1; }
+}
+
+status_is() {
+	"$p2v" status --dir "$work/jobs" --json >"$work/status.json" && jq -e "$1" "$work/status.json" >/dev/null
 }
 
 # people_see PATTERN
@@ -47,13 +45,11 @@ ends_well() {
 
 # The same receiver again, at the same port.
 restart_receiver() {
-	kill -KILL "$receiver"
-	wait "$receiver" 2>/dev/null || true
+	stop_receiver
 	# Without the writing end of what the machine reads.
 	"$p2v" receive --dir "$work/jobs" --listen "127.0.0.1:$port" \
 		9>&- >>"$work/receiver.out" 2>>"$work/receiver.err" &
 	receiver=$!
-	cleanup_commands+=("kill -KILL $receiver; wait $receiver 2>/dev/null")
 }
 
 make_bundle() {
