@@ -65,8 +65,9 @@ SRC_BASE = $(wildcard p2v/base/*.c)
 SRC_VHDX = $(filter-out $(PLUGIN_SRC),$(wildcard vhdx/*.c))
 SRC_P2V = $(wildcard p2v/sync/*.c p2v/guest/*.c p2v/handover/*.c p2v/prove/*.c inject-drivers/*.c boot-fix/*.c iso/*.c)
 SRC_CAPTURE = $(wildcard capture/*.c)
+SRC_ISO = $(wildcard iso/*.c)
 # The agent has a few of p2v's verbs, and stand-ins for what cannot be linked statically.
-SRC_AGENT_ONLY = p2v/cmd/agent.c p2v/cmd/agent-left-out.c
+SRC_AGENT_ONLY = p2v/cmd/agent.c p2v/cmd/agent-left-out.c p2v/cmd/agent-live.c
 SRC_AGENT = $(SRC_AGENT_ONLY) $(addprefix p2v/cmd/,program.c common.c scan.c scan-machine.c sync.c) \
 	    $(wildcard p2v/cmd/send*.c p2v/cmd/announce*.c)
 SRC_CMD = $(filter-out $(SRC_AGENT_ONLY),$(wildcard p2v/cmd/*.c))
@@ -75,7 +76,7 @@ SRC_TEST = $(wildcard tests/*/test-*.c)
 TREE_FILES := $(shell git ls-files 2>/dev/null)
 SRC_FUZZ = $(wildcard tests/fuzz/fuzz-*.c)
 SRC_BENCH = $(wildcard tests/bench/*.c)
-SRC_ALL = $(SRC_BENCH) $(SRC_BASE) $(SRC_VHDX) $(PLUGIN_SRC) $(SRC_P2V) $(SRC_CAPTURE) $(SRC_CMD) \
+SRC_ALL = $(SRC_BENCH) $(SRC_BASE) $(SRC_VHDX) $(PLUGIN_SRC) $(SRC_P2V) $(SRC_CAPTURE) $(SRC_ISO) $(SRC_CMD) \
 	  $(SRC_AGENT_ONLY) $(SRC_TESTLIB) $(SRC_TEST) $(SRC_FUZZ) tests/fuzz/main-files.c \
 	  tests/fuzz/make-seeds.c tests/fuzz/plain-tls.c
 
@@ -84,6 +85,7 @@ objects = $(patsubst %.c,$(O)/%.o,$(1))
 LIB_VHDX = $(O)/lib/libvhdx.a
 LIB_P2V = $(O)/lib/libp2v.a
 LIB_CAPTURE = $(O)/lib/libcapture.a
+LIB_ISO = $(O)/lib/libiso.a
 LIB_TEST = $(O)/lib/libtest.a
 PLUGIN = $(O)/lib/nbdkit-vhdx-plugin.so
 P2V = $(O)/bin/p2v
@@ -113,6 +115,7 @@ $(call objects,$(SRC_CMD) $(SRC_AGENT_ONLY)): $(O)/version
 $(call objects,$(SRC_CMD) $(SRC_AGENT_ONLY)): CPPFLAGS += -DP2V_VERSION='"$(VERSION)"'
 
 # Taken in by the assembler, which tells make nothing of it.
+$(O)/iso/live-scripts.o: iso/live-dhcp.sh
 $(O)/p2v/prove/script.o: p2v/prove/report.sh
 $(O)/iso/build-assets.o: $(wildcard iso/image/*)
 
@@ -130,8 +133,9 @@ $(BLAKE3_OBJ): $(O)/blake3/%.o: $(O)/flags
 $(LIB_VHDX): $(call objects,$(SRC_BASE) $(SRC_VHDX)) $(BLAKE3_OBJ)
 $(LIB_P2V): $(call objects,$(SRC_P2V))
 $(LIB_CAPTURE): $(call objects,$(SRC_CAPTURE))
+$(LIB_ISO): $(call objects,$(SRC_ISO))
 $(LIB_TEST): $(call objects,$(SRC_TESTLIB))
-$(LIB_VHDX) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_TEST):
+$(LIB_VHDX) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_ISO) $(LIB_TEST):
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(AR) crs $@ $^
@@ -147,8 +151,8 @@ $(P2V): $(call objects,$(SRC_CMD)) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 
 # The linker warns of what would load libraries in a static program: see agent.c for why nothing does.
 AGENT_LDFLAGS = -static -s
-pkg_libs_agent = $(shell pkg-config --static --libs libssl libcrypto libzstd blkid jansson 2>/dev/null)
-$(AGENT): $(call objects,$(SRC_AGENT)) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
+pkg_libs_agent = $(shell pkg-config --static --libs libnewt libssl libcrypto libzstd blkid jansson 2>/dev/null)
+$(AGENT): $(call objects,$(SRC_AGENT)) $(LIB_ISO) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 	@mkdir -p $(@D)
 	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(AGENT_LDFLAGS) -o $@ $^ $(pkg_libs_agent) -lpthread -lm 2>$@.log || \
@@ -162,7 +166,9 @@ $(BENCHES): $(O)/%: $(O)/%.o $(LIB_VHDX)
 
 # The one test that reads with libvhdi.
 $(O)/tests/vhdx/test-vhdx-cross: private pkg_libs += -lvhdi
-$(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
+# The interface of the ISO, and the terminal that its tests look at.
+$(filter $(O)/tests/iso/%,$(TESTS)): private pkg_libs += -lnewt -lvterm
+$(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_ISO) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lcmocka -lpthread -lm
 
@@ -252,12 +258,12 @@ uninstall:
 # Packages of Debian 12, by use; BLAKE3's from 13 on is a library.
 DEP_BLAKE3 = $(if $(shell grep -s 'VERSION_ID="12"' /etc/os-release),librust-blake3-dev,libblake3-dev)
 DEPS_BUILD = gcc make pkg-config perl libguestfs-dev libxml2-dev libzstd-dev libarchive-dev libblkid-dev \
-	     libjansson-dev libnbd-dev libssl-dev libyaml-dev $(DEP_BLAKE3) nbdkit nbdkit-plugin-dev libcmocka-dev
+	     libjansson-dev libnbd-dev libnewt-dev libslang2-dev libssl-dev libyaml-dev $(DEP_BLAKE3) nbdkit nbdkit-plugin-dev libcmocka-dev
 DEPS_RUN = nbdkit qemu-utils qemu-system-x86 ovmf kmod gzip xz-utils zstd lz4 bzip2 linux-image-amd64 \
 	   e2fsprogs xfsprogs lvm2
 DEPS_TEST = mmdebstrap libguestfs-xfs libnbd-bin libvhdi-dev libvhdi-utils libguestfs-tools libxml2-utils libvirt-clients \
 	    clang libclang-rt-14-dev clang-format cppcheck shellcheck cpio initramfs-tools-core \
-	    cryptsetup-bin btrfs-progs iproute2 ntfs-3g jq xorriso dosfstools mtools parted fdisk git ca-certificates
+	    cryptsetup-bin btrfs-progs busybox iproute2 libvterm-dev ntfs-3g jq xorriso dosfstools mtools parted fdisk git ca-certificates
 DEPS = $(sort $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST))
 
 .PHONY: deps deps-list

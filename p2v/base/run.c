@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -104,12 +105,18 @@ static char **make_environment(const char *const *additions)
 }
 
 /* Between fork and exec: async-signal-safe calls only.  Reports why exec failed through the pipe. */
-static void exec_child(const char *const *argv, char **env, const int stdio[3], pid_t parent, int report_fd)
+static void exec_child(const char *const *argv, char **env, const int stdio[3], unsigned flags, pid_t parent,
+		       int report_fd)
 {
 	sigset_t none;
 	int errnum;
 
-	setpgid(0, 0);
+	if (flags & RUN_TERMINAL) {
+		setsid();
+		ioctl(stdio[0], TIOCSCTTY, 0);
+	} else {
+		setpgid(0, 0);
+	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(127);
@@ -141,7 +148,7 @@ static struct err *spawn(const char *const *argv, const struct run_options *opti
 	report_read = report[0];
 	pid = fork();
 	if (!pid)
-		exec_child(argv, env, stdio, parent, report[1]);
+		exec_child(argv, env, stdio, options->flags, parent, report[1]);
 	close(report[1]);
 	if (pid < 0)
 		return err_from_errno(errno, "%s", argv[0]);
@@ -383,16 +390,23 @@ void run_result_deinit(struct run_result *result)
 struct err *child_start(const char *const *argv, const char *log_path, const struct run_options *options,
 			struct child **ret_child)
 {
-	static const struct run_options no_options;
 	CLEANUP_FD int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	CLEANUP_FD int out =
 		open(log_path ? log_path : "/dev/null", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	struct child *child;
-	pid_t pid;
 
 	if (in < 0 || out < 0)
 		return err_from_errno(errno, "%s", log_path ? log_path : "/dev/null");
-	TRY(spawn(argv, options ? options : &no_options, (const int[3]){in, out, out}, &pid));
+	return child_start_on(argv, (const int[3]){in, out, out}, options, ret_child);
+}
+
+struct err *child_start_on(const char *const *argv, const int stdio[3], const struct run_options *options,
+			   struct child **ret_child)
+{
+	static const struct run_options no_options;
+	struct child *child;
+	pid_t pid;
+
+	TRY(spawn(argv, options ? options : &no_options, stdio, &pid));
 	child = xcalloc(1, sizeof *child);
 	child->pid = pid;
 	child->status = -1;

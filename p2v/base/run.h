@@ -17,6 +17,8 @@
 #include "p2v/base/log.h"
 
 #define RUN_ANY_STATUS (1u << 0) /* a non-zero exit is no error: see run_result.status */
+#define RUN_TERMINAL \
+	(1u << 1) /* standard input is a terminal, which the child gets a session of its own on */
 
 /* Zero-initialised is fine. */
 struct run_options {
@@ -49,6 +51,11 @@ void run_result_deinit(struct run_result *result);
 struct child;
 struct err *child_start(const char *const *argv, const char *log_path, const struct run_options *options,
 			struct child **ret_child) ERR_MUST_CHECK;
+
+/* The same on descriptors of the caller's for standard input, output and error, each at least 3; they stay
+ * his. */
+struct err *child_start_on(const char *const *argv, const int stdio[3], const struct run_options *options,
+			   struct child **ret_child) ERR_MUST_CHECK;
 pid_t child_pid(const struct child *child);
 
 /* Waits up to limit_ns (0: only looks).  Its exit status as in run_result, -1 while it runs. */
