@@ -157,7 +157,7 @@ $(AGENT): $(call objects,$(SRC_AGENT)) $(LIB_ISO) $(LIB_P2V) $(LIB_CAPTURE) $(LI
 	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(AGENT_LDFLAGS) -o $@ $^ $(pkg_libs_agent) -lpthread -lm 2>$@.log || \
 	  { cat $@.log >&2; rm -f $@.log; exit 1; }
-	grep -v -e 'in statically linked applications' -e ': in function ' $@.log >&2 || true
+	grep -v -e 'in statically linked applications' -e ': in function ' -e 'is dangerous, better use' $@.log >&2 || true
 	rm -f $@.log
 
 $(BENCHES): $(O)/%: $(O)/%.o $(LIB_VHDX)

@@ -14,6 +14,7 @@
 
 #include "iso/live-address.h"
 #include "p2v/base/mem.h"
+#include "p2v/sync/codec.h"
 
 #define COMMAND_LINE_PREFIX "p2v."
 
@@ -41,6 +42,11 @@ static struct err *take_key(struct live_config *config, const char *value)
 
 static struct err *take_name(struct live_config *config, const char *value)
 {
+	if (*value && !wire_is_job_name(value, strlen(value)))
+		return err_usage(
+			"'%s' cannot be the name of a job: letters, digits, '.', '_' and '-', the first "
+			"not a '.'",
+			value);
 	replace(&config->name, value);
 	return NULL;
 }

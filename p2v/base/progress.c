@@ -12,6 +12,7 @@
 
 #define BAR_INTERVAL_NS 200000000ull
 #define LINE_INTERVAL_NS 10000000000ull
+#define JSON_INTERVAL_NS 1000000000ull /* another program shows it */
 #define BAR_CELLS 30
 
 struct progress {
@@ -85,7 +86,9 @@ void progress_add(struct progress *progress, uint64_t bytes)
 		return;
 	LOCKED(&progress->lock);
 	progress->done_bytes += bytes;
-	interval_ns = progress->style == PROGRESS_BAR ? BAR_INTERVAL_NS : LINE_INTERVAL_NS;
+	interval_ns = progress->style == PROGRESS_BAR	 ? BAR_INTERVAL_NS
+		      : progress->style == PROGRESS_JSON ? JSON_INTERVAL_NS
+							 : LINE_INTERVAL_NS;
 	if (now_ns - progress->drawn_ns >= interval_ns)
 		draw(progress, now_ns);
 }

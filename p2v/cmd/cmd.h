@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "p2v/base/err.h"
+#include "p2v/base/format.h"
 #include "p2v/base/log.h"
 #include "p2v/base/machine.h"
 #include "p2v/base/progress.h"
@@ -32,6 +33,7 @@ struct err *cmd_status(int argc, char **argv) ERR_MUST_CHECK;
 struct err *cmd_announce(int argc, char **argv) ERR_MUST_CHECK;
 struct err *cmd_iso(int argc, char **argv) ERR_MUST_CHECK;
 struct err *cmd_vhdx(int argc, char **argv) ERR_MUST_CHECK;
+struct err *cmd_live(int argc, char **argv) ERR_MUST_CHECK; /* the agent's alone */
 
 /*
  * Takes the options off argv (optind is then the first argument): each goes to take(), by its value
@@ -54,8 +56,8 @@ struct err *cmd_parse_firmware(const char *text, enum firmware *ret_firmware) ER
 const char *cmd_temporary_dir(void);
 
 /* "1.5 GiB"; into the buffer, which is returned. */
-#define CMD_SIZE_TEXT_BYTES 32
-const char *cmd_format_size(uint64_t bytes, char buffer[CMD_SIZE_TEXT_BYTES]);
+#define CMD_SIZE_TEXT_BYTES FORMAT_BYTES
+#define cmd_format_size format_size
 
 /* Messages for people on standard error: what a user follows, with --verbose each step, with --verbose twice
  * libguestfs's own words too.  $P2V_VERBOSE, a number, does the same. */

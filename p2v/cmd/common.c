@@ -82,21 +82,6 @@ struct err *cmd_parse_size(const char *what, const char *text, uint64_t *ret_byt
 	return NULL;
 }
 
-const char *cmd_format_size(uint64_t bytes, char buffer[CMD_SIZE_TEXT_BYTES])
-{
-	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-	double value = bytes;
-	size_t unit = 0;
-
-	while (value >= 1024 && unit + 1 < sizeof units / sizeof *units) {
-		value /= 1024;
-		unit++;
-	}
-	snprintf(buffer, CMD_SIZE_TEXT_BYTES, value == floor(value) ? "%.0f %s" : "%.1f %s", value,
-		 units[unit]);
-	return buffer;
-}
-
 static void write_message(void *arg, enum log_level level, const char *message)
 {
 	(void)arg;

@@ -310,6 +310,25 @@ static struct err *report(const struct send_options *options, const struct send_
 	return NULL;
 }
 
+/* For who shows the progress: the disks in the order in which they are sent. */
+static void tell_disks(const struct send_disks *disks)
+{
+	CLEANUP_JSON json_t *json = json_object();
+	json_t *array = json_array();
+
+	json_object_set_new(json, "disks", array);
+	for (size_t i = 0; i < disks->count; i++) {
+		json_t *disk = json_object();
+
+		json_set_string(disk, "source", disks->disks[i].path);
+		json_set_u64(disk, "size_bytes", disks->for_sender[i].blk->size_bytes);
+		json_set_u64(disk, "used_bytes", disks->disks[i].used_bytes);
+		json_array_append_new(array, disk);
+	}
+	json_dumpf(json, stderr, JSON_COMPACT);
+	fputc('\n', stderr);
+}
+
 static struct err *send_disks(struct send_options *options)
 {
 	struct log log = cmd_log(options->verbose);
@@ -340,6 +359,8 @@ static struct err *send_disks(struct send_options *options)
 	TRY(send_disks_open(&options->disks, options->disk_flags, &log, &disks));
 	if (disks.machine.disk_count)
 		TRY(send_describe_machine(&disks.machine, &machine_json));
+	if (options->json)
+		tell_disks(&disks);
 	sender.machine_json = machine_json;
 	sender.disks = disks.for_sender;
 	sender.disk_count = disks.count;

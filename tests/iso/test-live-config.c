@@ -45,7 +45,8 @@ static void test_command_line(void **state)
 	(void)state;
 	make_key(key);
 	line = xasprintf("BOOT_IMAGE=/boot/vmlinuz quiet p2v.server=192.0.2.9:4902 p2v.key=%s vlan=7 "
-			 "p2v.disks=sda,/dev/nvme0n1 \"p2v.name=my server\" console=ttyS0 p2v.after=poweroff "
+			 "p2v.disks=sda,/dev/nvme0n1 p2v.name=my-server \"p2v.bond=eth0 eth1\" console=ttyS0 "
+			 "p2v.after=poweroff "
 			 "mtu=9000 name=other limit=5 p2v.limit=10M p2v.on-read-error=zero p2v.verify=yes\n",
 			 key);
 	live_config_take_command_line(line, &config);
@@ -55,8 +56,9 @@ static void test_command_line(void **state)
 	key_format(config.key, again);
 	assert_string_equal(again, key);
 	assert_joined(&config.disks, "sda,/dev/nvme0n1");
-	assert_string_equal(config.name, "my server");
+	assert_string_equal(config.name, "my-server");
 	assert_string_equal(config.limit, "10M");
+	assert_joined(&config.network.bond, "eth0,eth1");
 	assert_int_equal(config.after, LIVE_AFTER_POWEROFF);
 	assert_int_equal(config.network.vlan, 7);
 	assert_int_equal(config.network.mtu, 9000);
@@ -115,6 +117,7 @@ static const struct {
 	{"nothing", "1", "no word"},
 	{"key", "ABCDE", "too short"},
 	{"after", "explode", "wait, poweroff"},
+	{"name", "../etc", "job"},
 	{"limit", "fast", "10M"},
 	{"verify", "maybe", "yes nor no"},
 	{"on-read-error", "ignore", "stop or zero"},
