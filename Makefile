@@ -167,7 +167,7 @@ $(BENCHES): $(O)/%: $(O)/%.o $(LIB_VHDX)
 # The one test that reads with libvhdi.
 $(O)/tests/vhdx/test-vhdx-cross: private pkg_libs += -lvhdi
 # The interface of the ISO, and the terminal that its tests look at.
-$(filter $(O)/tests/iso/%,$(TESTS)): private pkg_libs += -lnewt -lvterm
+$(filter $(O)/tests/iso/%,$(TESTS)): private pkg_libs += -lnewt -lslang -lvterm
 $(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_ISO) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lcmocka -lpthread -lm

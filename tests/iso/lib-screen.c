@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tests/iso/lib-screen.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <vterm.h>
+
+#include <cmocka.h>
+
+#include "p2v/base/mem.h"
+#include "p2v/base/run.h"
+#include "p2v/base/strv.h"
+
+#define LIMIT_NS 60000000000ull /* for what never comes */
+
+struct screen {
+	int master, slave;
+	char device[64];
+	struct child *child; /* NULL: others have the device */
+	VTerm *terminal;
+	VTermScreen *cells;
+};
+
+struct screen *screen_open(void)
+{
+	const struct winsize size = {.ws_row = SCREEN_ROWS, .ws_col = SCREEN_COLUMNS};
+	struct screen *screen = xcalloc(1, sizeof *screen);
+
+	screen->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	assert_true(screen->master >= 0);
+	assert_int_equal(grantpt(screen->master), 0);
+	assert_int_equal(unlockpt(screen->master), 0);
+	assert_int_equal(ptsname_r(screen->master, screen->device, sizeof screen->device), 0);
+	screen->slave = open(screen->device, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(screen->slave >= 0);
+	assert_int_equal(ioctl(screen->slave, TIOCSWINSZ, &size), 0);
+	screen->terminal = vterm_new(SCREEN_ROWS, SCREEN_COLUMNS);
+	vterm_set_utf8(screen->terminal, 0);
+	screen->cells = vterm_obtain_screen(screen->terminal);
+	vterm_screen_reset(screen->cells, 1);
+	return screen;
+}
+
+struct screen *screen_start(const char *const *argv)
+{
+	const struct run_options options = {.flags = RUN_TERMINAL};
+	struct screen *screen = screen_open();
+	struct err *err = child_start_on(argv, (const int[3]){screen->slave, screen->slave, screen->slave},
+					 &options, &screen->child);
+
+	if (err)
+		fail_msg("%s", err_message(err));
+	return screen;
+}
+
+const char *screen_device(const struct screen *screen)
+{
+	return screen->device;
+}
+
+void screen_close(struct screen *screen)
+{
+	if (!screen)
+		return;
+	child_stop(screen->child, 2000000000);
+	close(screen->slave);
+	close(screen->master);
+	vterm_free(screen->terminal);
+	free(screen);
+}
+
+void screen_type(struct screen *screen, const char *keys)
+{
+	size_t bytes = strlen(keys);
+
+	while (bytes) {
+		ssize_t put = write(screen->master, keys, bytes);
+
+		if (put > 0) {
+			keys += put;
+			bytes -= put;
+		} else {
+			usleep(10000);
+		}
+	}
+}
+
+static void read_more(struct screen *screen, int wait_ms)
+{
+	struct pollfd fd = {.fd = screen->master, .events = POLLIN};
+	char buffer[4096];
+	ssize_t got;
+
+	if (poll(&fd, 1, wait_ms) <= 0)
+		return;
+	got = read(screen->master, buffer, sizeof buffer);
+	if (got > 0)
+		vterm_input_write(screen->terminal, buffer, got);
+}
+
+static char character(const struct screen *screen, int row, int column)
+{
+	VTermScreenCell cell;
+
+	vterm_screen_get_cell(screen->cells, (VTermPos){row, column}, &cell);
+	return cell.chars[0] >= ' ' && cell.chars[0] < 0x7f ? cell.chars[0] : cell.chars[0] ? '?' : ' ';
+}
+
+static char *get_line(const struct screen *screen, int row)
+{
+	char *line = xcalloc(1, SCREEN_COLUMNS + 1);
+	size_t bytes = SCREEN_COLUMNS;
+
+	for (int column = 0; column < SCREEN_COLUMNS; column++)
+		line[column] = character(screen, row, column);
+	while (bytes && line[bytes - 1] == ' ')
+		line[--bytes] = '\0';
+	return line;
+}
+
+/* The whole screen, lines ended. */
+static char *get_screen(const struct screen *screen)
+{
+	struct text text = {0};
+
+	for (int row = 0; row < SCREEN_ROWS; row++) {
+		CLEANUP_FREE char *line = get_line(screen, row);
+
+		text_addf(&text, "%s\n", line);
+	}
+	return text_take(&text);
+}
+
+/* What is written, without frames and with single blanks: a sentence is one, wherever it was broken. */
+static char *get_words(const struct screen *screen)
+{
+	CLEANUP_FREE char *text = get_screen(screen);
+	CLEANUP_STRV struct strv words = {0};
+	struct text line = {0};
+
+	strv_split(&words, text, " \n|");
+	for (size_t i = 0; i < words.count; i++)
+		text_addf(&line, "%s%s", i ? " " : "", words.items[i]);
+	return text_take(&line);
+}
+
+bool screen_has(struct screen *screen, const char *text)
+{
+	CLEANUP_FREE char *words = NULL;
+
+	read_more(screen, 0);
+	words = get_words(screen);
+	return strstr(words, text);
+}
+
+void screen_wait(struct screen *screen, const char *text)
+{
+	uint64_t deadline_ns = run_now_ns() + LIMIT_NS;
+
+	while (!screen_has(screen, text)) {
+		if (run_now_ns() > deadline_ns) {
+			CLEANUP_FREE char *shown = get_screen(screen);
+
+			fail_msg("'%s' never comes; the screen is\n%s", text, shown);
+		}
+		read_more(screen, 100);
+	}
+}
+
+/* All that is on its way: until nothing came for a while. */
+static void settle(struct screen *screen)
+{
+	struct pollfd fd = {.fd = screen->master, .events = POLLIN};
+
+	while (poll(&fd, 1, 150) > 0)
+		read_more(screen, 0);
+}
+
+void screen_check(struct screen *screen, const char *name)
+{
+	const char *folder = getenv("P2V_SCREENS");
+	CLEANUP_FREE char *shown = NULL;
+
+	settle(screen);
+	shown = get_screen(screen);
+	for (int row = 0; row < SCREEN_ROWS; row++) {
+		CLEANUP_FREE char *line = get_line(screen, row);
+		const char *first = line + strspn(line, " ");
+
+		if ((*first == '|' || *first == '+') && strlen(line) && line[strlen(line) - 1] != *first)
+			fail_msg("%s: line %d is broken:\n%s", name, row, shown);
+	}
+	if (folder) {
+		CLEANUP_FREE char *path = xasprintf("%s/%s.txt", folder, name);
+		CLEANUP_FCLOSE FILE *file = fopen(path, "w");
+
+		assert_non_null(file);
+		fputs(shown, file);
+	}
+}
+
+int screen_wait_end(struct screen *screen)
+{
+	uint64_t deadline_ns = run_now_ns() + LIMIT_NS;
+	int status;
+
+	while ((status = child_wait(screen->child, 0)) < 0) {
+		if (run_now_ns() > deadline_ns)
+			fail_msg("the program never ends");
+		read_more(screen, 50);
+	}
+	return status;
+}
