@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tests/iso/lib-play.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,6 +52,7 @@ bool play_is_interface(int argc, char **argv, int *ret_status)
 	run_dir = xasprintf("%s/run", argv[3]);
 	resolv_conf = xasprintf("%s/resolv.conf", argv[3]);
 	options.sysroot = argv[2];
+	options.keeps_network = !*argv[2];
 	options.config_file = conf;
 	options.run_dir = run_dir;
 	options.resolv_conf = resolv_conf;
@@ -60,22 +63,38 @@ bool play_is_interface(int argc, char **argv, int *ret_status)
 	return true;
 }
 
+/* An empty one, so that it can be read; or an encrypted one. */
+static void make_disk(struct recorded_machine *machine, const struct recorded_disk *disk)
+{
+	static const char luks[] = {'L', 'U', 'K', 'S', '\xba', '\xbe', 0, 1};
+	CLEANUP_FREE char *relative = xasprintf("/dev/%s", disk->name);
+	CLEANUP_FREE char *path = xasprintf("%s%s", machine->root, relative);
+	CLEANUP_FD int fd = -1;
+
+	record(machine, relative, "");
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, disk->mib << 20), 0);
+	if (str_starts_with(disk->name, "nvme"))
+		assert_int_equal(write(fd, luks, sizeof luks), sizeof luks);
+}
+
 static void record_all(struct recorded_machine *machine)
 {
 	static const struct recorded_disk disks[] = {
-		{.name = "sda",
+		{.name = "sdzx",
 		 .number = "8:0",
 		 .place = "pci0000:00/0000:00:17.0/ata1/host0",
 		 .mib = 64,
 		 .model = "SAMSUNG MZ7LH960HAJR-00005 with a name that goes on and on",
 		 .serial = "S45NNC0N1"},
-		{.name = "nvme0n1",
+		{.name = "nvme9n1",
 		 .number = "259:0",
-		 .place = "pci0000:00/0000:01:00.0/nvme/nvme0",
+		 .place = "pci0000:00/0000:01:00.0/nvme/nvme9",
 		 .mib = 128,
 		 .model = "INTEL SSDPE2KX010T8",
 		 .serial = "BTLJ"},
-		{.name = "sdb",
+		{.name = "sdzy",
 		 .number = "8:16",
 		 .place = "pci0000:00/0000:00:14.0/usb1/1-2/host6",
 		 .mib = 32,
@@ -83,17 +102,19 @@ static void record_all(struct recorded_machine *machine)
 		 .flags = RECORDED_REMOVABLE},
 	};
 	static const struct recorded_part parts[] = {
-		{"sda", 1, "sda1", "8:1", "ext4", 1, 20},
-		{"sda", 2, "sda2", "8:2", "crypto_LUKS", 21, 40},
+		{"sdzx", 1, "sdzx1", "8:1", "ext4", 1, 20},
+		{"sdzx", 2, "sdzx2", "8:2", "crypto_LUKS", 21, 40},
 	};
 
-	for (size_t i = 0; i < sizeof disks / sizeof *disks; i++)
+	for (size_t i = 0; i < sizeof disks / sizeof *disks; i++) {
 		record_disk(machine, &disks[i]);
+		make_disk(machine, &disks[i]);
+	}
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 		record_part(machine, &parts[i]);
 }
 
-static void start_receiver(struct play *play)
+void play_start_receiver(struct play *play)
 {
 	CLEANUP_FREE char *p2v = program();
 	CLEANUP_FREE char *jobs = xasprintf("%s/jobs", play_folder(play));
@@ -111,8 +132,15 @@ static void start_receiver(struct play *play)
 		free(text);
 	}
 	free(text);
+	free(play->key);
 	play->key = sysroot_read("", "%s/.pairing-key", jobs);
 	assert_non_null(play->key);
+}
+
+void play_kill_receiver(struct play *play)
+{
+	kill(child_pid(play->receiver), SIGKILL);
+	child_stop(take_ptr(play->receiver), 1000000000);
 }
 
 static void write_conf(const struct play *play, const char *conf)
@@ -128,7 +156,7 @@ static void write_conf(const struct play *play, const char *conf)
 		fputs(conf, file);
 }
 
-struct play *play_begin(const char *conf)
+struct play *play_begin(const char *conf, const char *device)
 {
 	struct play *play = xcalloc(1, sizeof *play);
 	const char *argv[] = {"/proc/self/exe", PLAY, NULL, NULL, NULL};
@@ -141,9 +169,9 @@ struct play *play_begin(const char *conf)
 	}
 	play->machine = recorded_create();
 	record_all(play->machine);
-	start_receiver(play);
+	play_start_receiver(play);
 	write_conf(play, conf);
-	argv[2] = play->machine->root;
+	argv[2] = device ? "" : play->machine->root;
 	argv[3] = play_folder(play);
 	play->screen = screen_start(argv);
 	return play;

@@ -14,9 +14,13 @@ struct play;
 bool play_is_interface(int argc, char **argv, int *ret_status);
 
 /* NULL, having said why, where it cannot be played.  conf is what /etc/p2v.conf holds, "%s" in it the
- * receiver's key. */
-struct play *play_begin(const char *conf);
+ * receiver's key.  device: this machine itself, of which that is one, is shown, and its network is left
+ * alone. */
+struct play *play_begin(const char *conf, const char *device);
 void play_end(struct play *play); /* takes NULL */
+
+void play_kill_receiver(struct play *play);
+void play_start_receiver(struct play *play);
 
 struct screen *play_screen(const struct play *play);
 const char *play_key(const struct play *play); /* as the receiver shows it */

@@ -209,6 +209,14 @@ void screen_check(struct screen *screen, const char *name)
 	}
 }
 
+void screen_spoil(struct screen *screen)
+{
+	static const char rubbish[] = "\033[H\033[2Jrubbish";
+
+	settle(screen);
+	vterm_input_write(screen->terminal, rubbish, sizeof rubbish - 1);
+}
+
 int screen_wait_end(struct screen *screen)
 {
 	uint64_t deadline_ns = run_now_ns() + LIMIT_NS;

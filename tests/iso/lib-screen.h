@@ -38,6 +38,9 @@ bool screen_has(struct screen *screen, const char *text); /* now */
 /* Fails unless every frame on it is whole: a line that begins with a frame's side also ends with one. */
 void screen_check(struct screen *screen, const char *name);
 
+/* Something else has written all over it. */
+void screen_spoil(struct screen *screen);
+
 /* True when the program has ended, and its exit code; waits for that. */
 int screen_wait_end(struct screen *screen);
 
