@@ -65,7 +65,6 @@ SRC_BASE = $(wildcard p2v/base/*.c)
 SRC_VHDX = $(filter-out $(PLUGIN_SRC),$(wildcard vhdx/*.c))
 SRC_P2V = $(wildcard p2v/sync/*.c p2v/guest/*.c p2v/handover/*.c p2v/prove/*.c inject-drivers/*.c boot-fix/*.c iso/*.c)
 SRC_CAPTURE = $(wildcard capture/*.c)
-SRC_ISO = $(wildcard iso/*.c)
 # The agent has a few of p2v's verbs, and stand-ins for what cannot be linked statically.
 SRC_AGENT_ONLY = p2v/cmd/agent.c p2v/cmd/agent-left-out.c p2v/cmd/agent-live.c
 SRC_AGENT = $(SRC_AGENT_ONLY) $(addprefix p2v/cmd/,program.c common.c scan.c scan-machine.c sync.c) \
@@ -76,7 +75,7 @@ SRC_TEST = $(wildcard tests/*/test-*.c)
 TREE_FILES := $(shell git ls-files 2>/dev/null)
 SRC_FUZZ = $(wildcard tests/fuzz/fuzz-*.c)
 SRC_BENCH = $(wildcard tests/bench/*.c)
-SRC_ALL = $(SRC_BENCH) $(SRC_BASE) $(SRC_VHDX) $(PLUGIN_SRC) $(SRC_P2V) $(SRC_CAPTURE) $(SRC_ISO) $(SRC_CMD) \
+SRC_ALL = $(SRC_BENCH) $(SRC_BASE) $(SRC_VHDX) $(PLUGIN_SRC) $(SRC_P2V) $(SRC_CAPTURE) $(SRC_CMD) \
 	  $(SRC_AGENT_ONLY) $(SRC_TESTLIB) $(SRC_TEST) $(SRC_FUZZ) tests/fuzz/main-files.c \
 	  tests/fuzz/make-seeds.c tests/fuzz/plain-tls.c
 
@@ -85,7 +84,6 @@ objects = $(patsubst %.c,$(O)/%.o,$(1))
 LIB_VHDX = $(O)/lib/libvhdx.a
 LIB_P2V = $(O)/lib/libp2v.a
 LIB_CAPTURE = $(O)/lib/libcapture.a
-LIB_ISO = $(O)/lib/libiso.a
 LIB_TEST = $(O)/lib/libtest.a
 PLUGIN = $(O)/lib/nbdkit-vhdx-plugin.so
 P2V = $(O)/bin/p2v
@@ -133,9 +131,8 @@ $(BLAKE3_OBJ): $(O)/blake3/%.o: $(O)/flags
 $(LIB_VHDX): $(call objects,$(SRC_BASE) $(SRC_VHDX)) $(BLAKE3_OBJ)
 $(LIB_P2V): $(call objects,$(SRC_P2V))
 $(LIB_CAPTURE): $(call objects,$(SRC_CAPTURE))
-$(LIB_ISO): $(call objects,$(SRC_ISO))
 $(LIB_TEST): $(call objects,$(SRC_TESTLIB))
-$(LIB_VHDX) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_ISO) $(LIB_TEST):
+$(LIB_VHDX) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_TEST):
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(AR) crs $@ $^
@@ -152,7 +149,7 @@ $(P2V): $(call objects,$(SRC_CMD)) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 # The linker warns of what would load libraries in a static program: see agent.c for why nothing does.
 AGENT_LDFLAGS = -static -s
 pkg_libs_agent = $(shell pkg-config --static --libs libnewt libssl libcrypto libzstd blkid jansson 2>/dev/null)
-$(AGENT): $(call objects,$(SRC_AGENT)) $(LIB_ISO) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
+$(AGENT): $(call objects,$(SRC_AGENT)) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 	@mkdir -p $(@D)
 	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(AGENT_LDFLAGS) -o $@ $^ $(pkg_libs_agent) -lpthread -lm 2>$@.log || \
@@ -168,7 +165,7 @@ $(BENCHES): $(O)/%: $(O)/%.o $(LIB_VHDX)
 $(O)/tests/vhdx/test-vhdx-cross: private pkg_libs += -lvhdi
 # The interface of the ISO, and the terminal that its tests look at.
 $(filter $(O)/tests/iso/%,$(TESTS)): private pkg_libs += -lnewt -lslang -lvterm
-$(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_ISO) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
+$(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lcmocka -lpthread -lm
 

@@ -6,8 +6,8 @@
  *
  *	announced.json    the machine, replaced as a whole when something changes; its time of change is
  *	                  when the machine was last heard of
- *	support.tar.gz    the last bundle that it has brought
- *	support.1.tar.gz  the one before
+ *	support.tar.zst   the last bundle that it has brought
+ *	support.1.tar.zst the one before
  *
  * Nothing of it is needed to receive, so that all of it may be removed at any time.
  */
@@ -20,8 +20,8 @@
 #include "p2v/base/err.h"
 #include "p2v/sync/codec.h"
 
-#define ANNOUNCED_BUNDLE_FILE "support.tar.gz"
-#define ANNOUNCED_OLDER_BUNDLE_FILE "support.1.tar.gz"
+#define ANNOUNCED_BUNDLE_FILE "support.tar.zst"
+#define ANNOUNCED_OLDER_BUNDLE_FILE "support.1.tar.zst"
 #define ANNOUNCED_ID_BYTES (2 * WIRE_MACHINE_ID_BYTES + 1) /* hexadecimal, with the NUL */
 
 struct announced {
