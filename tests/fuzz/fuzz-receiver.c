@@ -132,12 +132,18 @@ static bool has_said_all(const struct world *world)
 	       world->said_bytes - sizeof header >= body_bytes;
 }
 
+/* A machine that announces itself has no lanes, and is never ready. */
+static bool is_announcement(const struct world *world)
+{
+	return ((const struct wire_header *)world->said)->type == WIRE_ANNOUNCE;
+}
+
 /* Lanes are for sessions that have a job. */
 static bool wait_until_ready(struct world *world)
 {
 	if (world->is_ready)
 		return true;
-	if (!has_said_all(world))
+	if (!has_said_all(world) || is_announcement(world))
 		return false;
 	do {
 		if (!fuzz_succeeds(channel_receive(world->lines[0].channel,
