@@ -36,6 +36,7 @@ void block_device_deinit(struct block_device *device)
 {
 	free(device->device);
 	free(device->node);
+	free(device->below);
 	free(device->content);
 	free(device->uuid);
 	free(device->label);
@@ -160,6 +161,7 @@ static void read_stack(struct scan *scan, const struct strv *words)
 	device = add_device(scan, words->items[1], xasprintf("/dev/%s", words->items[1]));
 	device->disk = disk;
 	device->size_bytes = sectors(words->items[4]);
+	device->below = words->count > 5 ? xasprintf("/dev/%s", words->items[5]) : NULL;
 	if (strcmp(dm_name, "-") != 0) {
 		CLEANUP_FREE char *mapper_name = xasprintf("/dev/mapper/%s", dm_name);
 		CLEANUP_DEVNAME struct devname name;

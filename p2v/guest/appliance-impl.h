@@ -18,6 +18,7 @@ struct block_device {
 	uint64_t start_bytes;
 	uint64_t size_bytes;
 	bool is_logical_volume;
+	char *below; /* of a stacked device: what the appliance's kernel calls the first one it lies on */
 	char *content; /* libblkid's TYPE */
 	char *uuid;
 	char *label;

@@ -10,8 +10,24 @@
 #include "p2v/guest/appliance-os.h"
 #include "p2v/guest/inspect-impl.h"
 
-static void add_volume(const struct block_device *device, struct inspection *inspection)
+/* A member of the array that this is, NULL if it is none. */
+static const struct block_device *find_member(const struct appliance *appliance,
+					      const struct block_device *device)
 {
+	for (size_t i = 0; i < appliance->device_count && device->below; i++) {
+		const struct block_device *below = &appliance->devices[i];
+
+		if (strcmp(below->node, device->below) == 0)
+			return below->content && !strcmp(below->content, "linux_raid_member") ? below : NULL;
+	}
+	return NULL;
+}
+
+static void add_volume(const struct appliance *appliance, const struct block_device *device,
+		       struct inspection *inspection)
+{
+	const struct block_device *member = find_member(appliance, device);
+
 	inspection->volumes[inspection->volume_count++] = (struct guest_volume){
 		.device = xstrdup(device->device),
 		.disk = device->disk,
@@ -23,6 +39,8 @@ static void add_volume(const struct block_device *device, struct inspection *ins
 		.partuuid = xstrdup(device->partuuid),
 		.partlabel = xstrdup(device->partlabel),
 		.is_logical_volume = device->is_logical_volume,
+		.array_uuid = member ? xstrdup(member->uuid) : NULL,
+		.array_name = member ? xstrdup(member->label) : NULL,
 	};
 }
 
@@ -30,10 +48,10 @@ static void add_volume(const struct block_device *device, struct inspection *ins
 static void fill_volumes(const struct appliance *appliance, size_t root, struct inspection *inspection)
 {
 	inspection->volumes = xcalloc(appliance->device_count, sizeof *inspection->volumes);
-	add_volume(&appliance->devices[root], inspection);
+	add_volume(appliance, &appliance->devices[root], inspection);
 	for (size_t i = 0; i < appliance->device_count; i++) {
 		if (i != root && !appliance->devices[i].table)
-			add_volume(&appliance->devices[i], inspection);
+			add_volume(appliance, &appliance->devices[i], inspection);
 	}
 }
 

@@ -21,6 +21,11 @@ struct err *inspect_leftovers(const struct inspect_context *context) ERR_MUST_CH
 /* Which disk a kernel name meant, from what fstab and boot configuration say of it. */
 struct err *inspect_disk_names(const struct inspect_context *context) ERR_MUST_CHECK;
 
+/* What the guest calls its arrays; and the array it calls so, NULL if that is none, or not certain.  The only
+ * array there is answers to every name. */
+struct err *inspect_array_names(const struct inspect_context *context) ERR_MUST_CHECK;
+const struct guest_volume *inspect_find_array(const struct inspection *inspection, const char *device);
+
 /* True if something is at path, links followed. */
 struct err *inspect_exists(struct guest *guest, const char *path, bool *ret_exists) ERR_MUST_CHECK;
 

@@ -90,6 +90,9 @@ static void volume_deinit(struct guest_volume *volume)
 	free(volume->partuuid);
 	free(volume->partlabel);
 	free(volume->mount_point);
+	free(volume->array_uuid);
+	free(volume->array_name);
+	strv_deinit(&volume->array_devices);
 }
 
 static void kernel_deinit(struct guest_kernel *kernel)

@@ -23,6 +23,9 @@ struct guest_volume {
 	char *partlabel; /* name of a GPT partition */
 	char *mount_point; /* in the guest's fstab, "swap", or NULL */
 	bool is_logical_volume;
+	char *array_uuid; /* of an array of mdadm, as its members carry it; else NULL */
+	char *array_name; /* of an array with metadata from 1.0 on: "web01:0" */
+	struct strv array_devices; /* what the guest calls it: "/dev/md0", "/dev/md/0", … */
 };
 
 struct guest_kernel {

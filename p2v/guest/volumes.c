@@ -97,23 +97,11 @@ static int find_disk(const struct inspection *inspection, const struct devname *
 	return name->kind == DEVNAME_KERNEL && has_kernel_name(inspection, 0) ? -1 : 0;
 }
 
-/* The only array, whatever its number is: that changes with the host name. */
 static const struct guest_volume *find_other(const struct inspection *inspection, const char *device)
 {
-	const struct guest_volume *found = NULL;
-	const struct guest_volume *exact =
-		find_by_text(inspection, offsetof(struct guest_volume, device), device);
-
-	if (exact || !str_starts_with(device, "/dev/md"))
-		return exact;
-	for (size_t i = 0; i < inspection->volume_count; i++) {
-		if (!str_starts_with(inspection->volumes[i].device, "/dev/md"))
-			continue;
-		if (found)
-			return NULL;
-		found = &inspection->volumes[i];
-	}
-	return found;
+	if (str_starts_with(device, "/dev/md") || str_starts_with(device, "/dev/disk/by-id/md-"))
+		return inspect_find_array(inspection, device);
+	return find_by_text(inspection, offsetof(struct guest_volume, device), device);
 }
 
 const struct guest_volume *inspect_find_volume(const struct inspection *inspection, const char *name)
@@ -346,6 +334,7 @@ struct err *inspect_disk_names(const struct inspect_context *context)
 	CLEANUP_FSTAB struct fstab *fstab = NULL;
 	size_t bytes;
 
+	TRY(inspect_array_names(context));
 	TRY(guest_read(context->guest, "/etc/fstab", &text, &bytes));
 	fstab = fstab_parse(text);
 	restrict_by_fstab(&candidates, inspection, fstab, true);

@@ -122,6 +122,7 @@ struct volume_spec {
 	unsigned partition;
 	const char *content;
 	const char *uuid;
+	const char *array_uuid, *array_name;
 };
 
 struct question {
@@ -129,10 +130,9 @@ struct question {
 	const char *device; /* NULL: not found, or not certain */
 };
 
-static void ask(const char *fstab, const char *grub, const struct volume_spec *volumes,
-		const struct question *questions)
+static void ask_with(const struct tree_entry *entries, const struct volume_spec *volumes,
+		     const struct question *questions)
 {
-	const struct tree_entry entries[] = {{"/etc/fstab", fstab}, {"/boot/grub/grub.cfg", grub}, {NULL}};
 	CLEANUP_TREE struct tree *tree = tree_create(entries);
 	CLEANUP_INSPECTION struct inspection inspection = {0};
 
@@ -146,6 +146,8 @@ static void ask(const char *fstab, const char *grub, const struct volume_spec *v
 			.content = xstrdup(volumes->content),
 			.uuid = xstrdup(volumes->uuid),
 			.is_logical_volume = volumes->disk < 0,
+			.array_uuid = xstrdup(volumes->array_uuid),
+			.array_name = xstrdup(volumes->array_name),
 		};
 	}
 	expect_ok(inspect_guest(tree->guest, NULL, &inspection));
@@ -157,6 +159,14 @@ static void ask(const char *fstab, const char *grub, const struct volume_spec *v
 			fail_msg("%s: %s, not %s", questions->name, device ? device : "nothing",
 				 questions->device ? questions->device : "nothing");
 	}
+}
+
+static void ask(const char *fstab, const char *grub, const struct volume_spec *volumes,
+		const struct question *questions)
+{
+	const struct tree_entry entries[] = {{"/etc/fstab", fstab}, {"/boot/grub/grub.cfg", grub}, {NULL}};
+
+	ask_with(entries, volumes, questions);
 }
 
 static void finds_volumes_of_one_disk(void **state)
@@ -275,6 +285,71 @@ static void finds_logical_volumes_and_arrays(void **state)
 	    answers);
 }
 
+#define UUID_A "c73d62be-2e12-62cc-695c-ee32a6991a87"
+#define UUID_B "d86fc19d-919a-dec5-f7dd-8d25e9bc1817"
+#define UUID_C "0278835f-725a-47fd-9e3e-16739c1d7163"
+
+/* Of several arrays: by mdadm.conf, else by their metadata; never by the number they happen to have here. */
+static void finds_arrays_by_name(void **state)
+{
+	static const struct volume_spec volumes[] = {
+		{"/dev/sda1", 0, 1, "ext4", "root"},
+		{"/dev/md127", -1, 0, "ext4", "boot", UUID_A, "files01:0"},
+		{"/dev/md126", -1, 0, "LVM2_member", "pv", UUID_B, "files01:1"},
+		{"/dev/md125", -1, 0, "xfs", "data", UUID_C, "files01:data"},
+		{NULL},
+	};
+	static const struct question by_metadata[] = {
+		{"/dev/md0", "/dev/md127"},
+		{"/dev/md/0", "/dev/md127"},
+		{"/dev/md1", "/dev/md126"},
+		{"/dev/md/data", "/dev/md125"},
+		{"/dev/md127", NULL},
+		{"/dev/md2", NULL},
+		{"/dev/disk/by-id/md-uuid-c73d62be:2e1262cc:695cee32:a6991a87", "/dev/md127"},
+		{"/dev/disk/by-id/md-name-files01:data", "/dev/md125"},
+		{"/dev/disk/by-id/md-name-files01:other", NULL},
+		{NULL},
+	};
+	/* The first two the other way round; the third by its name, in a line that goes on. */
+	static const char conf[] =
+		"DEVICE partitions\n# ARRAY /dev/md7 UUID=c73d62be:2e1262cc:695cee32:a6991a87\n"
+		"ARRAY /dev/md1 metadata=1.2 UUID=C73D62BE:2e1262cc:695cee32:a6991a87\n"
+		"array /dev/md/0 uuid=d86fc19d:919adec5:f7dd8d25:e9bc1817\n"
+		"ARRAY store\n   name=files01:data\nARRAY <ignore> UUID=1:2:3:4\n";
+	static const struct question by_configuration[] = {
+		{"/dev/md1", "/dev/md127"},
+		{"/dev/md/1", "/dev/md127"},
+		{"/dev/md0", "/dev/md126"},
+		{"/dev/md/0", "/dev/md126"},
+		{"/dev/md/store", "/dev/md125"},
+		{"/dev/md/data", NULL},
+		{"/dev/md7", NULL},
+		{NULL},
+	};
+	/* An array of old metadata keeps its number; a name that two claim is not certain. */
+	static const struct volume_spec old[] = {
+		{"/dev/sda1", 0, 1, "ext4", "root"},
+		{"/dev/md3", -1, 0, "ext4", "old", UUID_A, NULL},
+		{"/dev/md126", -1, 0, "ext4", "one", UUID_B, "here:0"},
+		{"/dev/md125", -1, 0, "ext4", "two", UUID_C, "there:0"},
+		{NULL},
+	};
+	static const struct question old_answers[] = {
+		{"/dev/md3", "/dev/md3"}, {"/dev/md0", NULL}, {"/dev/md126", NULL}, {NULL}};
+
+	(void)state;
+	ask("UUID=root / ext4 x 0 1\n", "", volumes, by_metadata);
+	for (size_t i = 0; i < 2; i++) {
+		const struct tree_entry entries[] = {{"/etc/fstab", "UUID=root / ext4 x 0 1\n"},
+						     {i ? "/etc/mdadm/mdadm.conf" : "/etc/mdadm.conf", conf},
+						     {NULL}};
+
+		ask_with(entries, volumes, by_configuration);
+	}
+	ask("UUID=root / ext4 x 0 1\n", "", old, old_answers);
+}
+
 static void records_mount_points(void **state)
 {
 	static const struct tree_entry entries[] = {
@@ -307,6 +382,7 @@ int main(void)
 		cmocka_unit_test(root_is_certain),
 		cmocka_unit_test(does_not_guess),
 		cmocka_unit_test(finds_logical_volumes_and_arrays),
+		cmocka_unit_test(finds_arrays_by_name),
 		cmocka_unit_test(records_mount_points),
 	};
 
