@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash disable=SC2034
 #
-# The two servers that the sample disks come from: what an installer would have
+# The servers that the sample disks come from: what an installer would have
 # seen and written down. The recipes (sample/*.sh) put it on the disks, and
 # boot-machine builds such machines in QEMU. To be sourced.
 #
-# Neither machine shows an operating system that it is virtual: SMBIOS and CPU
+# No machine shows an operating system that it is virtual: SMBIOS and CPU
 # name other makers, so units with ConditionVirtualization=no run.
 
 # Server a: BIOS, a SATA disk to boot from, a network card of 82579 age at 00:19.0
@@ -32,3 +32,12 @@ HW_B_DISK_SERIALS=(P5520B0001 P5520B0002)
 # How Linux names them (/sys/block/nvme0n1/wwid): vendor, serial, model. QEMU's
 # drives have no EUI that Linux would believe.
 HW_B_DISK_WWID=nvme.1b36-50353532304230303031-51454d55204e564d65204374726c-00000001
+
+# Server c: BIOS, two SATA disks of one kind, a network card of 82579 age.
+HW_C_MAKER="Nordstern"
+HW_C_PRODUCT="RX300 S7"
+HW_C_MAC=00:1b:21:5a:0c:01
+HW_C_NIC_SLOT=0x19
+HW_C_NIC_NAME=enp0s25
+HW_C_DISK_MODEL="NX1000DM003-9YN162"
+HW_C_DISK_SERIALS=(S1D0C001 S1D0C002)

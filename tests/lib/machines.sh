@@ -19,6 +19,7 @@
 MACHINE_KINDS='
 physical-a    q35   bios     ahci   e1000e            A
 physical-b    q35   uefi     nvme   e1000e            B
+physical-c    q35   bios     ahci   e1000e            C
 kvm-bios      q35   bios     virtio virtio-net-pci    -
 kvm-uefi      q35   uefi     virtio virtio-net-pci    -
 hyperv-gen1   pc    bios     ide    tulip             -
@@ -54,6 +55,9 @@ machine_add_board() {
 		;;
 	B)
 		machine_add_maker "$HW_B_MAKER" "$HW_B_PRODUCT" "$4"
+		;;
+	C)
+		machine_add_maker "$HW_C_MAKER" "$HW_C_PRODUCT" "$4"
 		;;
 	esac
 }
@@ -131,6 +135,9 @@ machine_add_disk() {
 		[ "$n" -gt 1 ] || qemu_args+=(-device megasas-gen2,id=raid,addr=8)
 		device=scsi-hd,drive=disk$n,bus=raid.0,scsi-id=$n
 		;;
+	ahci:C:*)
+		device=ide-hd,drive=disk$n,bus=ide.$n,model=$HW_C_DISK_MODEL,serial=${HW_C_DISK_SERIALS[$n]}
+		;;
 	ahci:*)
 		device=ide-hd,drive=disk$n,bus=ide.$n
 		;;
@@ -176,6 +183,10 @@ machine_add_nic() {
 	A:*)
 		device+=,addr=$HW_A_NIC_SLOT
 		mac=${mac:-$HW_A_MAC}
+		;;
+	C:*)
+		device+=,addr=$HW_C_NIC_SLOT
+		mac=${mac:-$HW_C_MAC}
 		;;
 	B:*)
 		device+=,id=nic0,addr=$HW_B_NIC_SLOT

@@ -20,6 +20,7 @@
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
 set -euo pipefail
 . "${BASH_SOURCE%/*}/common.sh"
+. "${BASH_SOURCE%/*}/appliance.sh"
 . "${BASH_SOURCE%/*}/../hardware.sh"
 
 HOSTNAME_B=db01
@@ -42,37 +43,6 @@ partition_disk() {
 		size=${BOOT_MIB}MiB, type=$DATA_TYPE
 		type=$LVM_TYPE
 	EOT
-}
-
-# One appliance serves from here to the end, in between the steps on the host. It
-# reads its commands from a pipe of ours, so it cannot outlive this script.
-start_appliance() {
-	local disk=$1 pipe=$2/appliance
-
-	mkfifo "$pipe.in" "$pipe.out"
-	stdbuf -oL guestfish --format=raw -a "$disk" <"$pipe.in" >"$pipe.out" &
-	appliance_pid=$!
-	exec {to_appliance}>"$pipe.in" {from_appliance}<"$pipe.out"
-	rm "$pipe.in" "$pipe.out"
-	appliance run
-}
-
-stop_appliance() {
-	exec {to_appliance}>&-
-	wait "$appliance_pid"
-}
-
-# appliance LINE: runs a line of guestfish and prints its output. Guestfish ends
-# at its first error, and with it the answers.
-appliance() {
-	local line
-
-	printf '%s\necho appliance-done\n' "$*" >&"$to_appliance"
-	while read -r line <&"$from_appliance"; do
-		[ "$line" != appliance-done ] || return 0
-		printf '%s\n' "$line"
-	done
-	return 1
 }
 
 make_file_systems() {
@@ -217,7 +187,7 @@ main() {
 
 	step "starting the appliance"
 	partition_disk "$disk"
-	start_appliance "$disk" "$out"
+	start_appliance "$out" "$disk"
 	step "making file systems"
 	make_file_systems
 	step "unpacking the Debian tree"

@@ -20,6 +20,7 @@ PACKAGES=(
 DOWNLOADS=(
 	"grub-pc smartmontools ipmitool openipmi"
 	"grub-efi-amd64 grub-efi-amd64-signed shim-signed efibootmgr lvm2 xfsprogs dosfstools smartmontools"
+	"grub-pc mdadm lvm2"
 )
 # Documentation is a quarter of the files and no part of any test.
 LEFT_OUT=('/usr/share/doc/*' '/usr/share/man/*' '/usr/share/locale/*' '/usr/share/info/*')
