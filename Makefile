@@ -257,10 +257,10 @@ DEP_BLAKE3 = $(if $(shell grep -s 'VERSION_ID="12"' /etc/os-release),librust-bla
 DEPS_BUILD = gcc make pkg-config perl libguestfs-dev libxml2-dev libzstd-dev libarchive-dev libblkid-dev \
 	     libjansson-dev libnbd-dev libnewt-dev libslang2-dev libssl-dev libyaml-dev $(DEP_BLAKE3) nbdkit nbdkit-plugin-dev libcmocka-dev
 DEPS_RUN = nbdkit qemu-utils qemu-system-x86 ovmf kmod gzip xz-utils zstd lz4 bzip2 linux-image-amd64 \
-	   e2fsprogs xfsprogs lvm2
-DEPS_TEST = mmdebstrap libguestfs-xfs libnbd-bin libvhdi-dev libvhdi-utils libguestfs-tools libxml2-utils libvirt-clients \
+	   e2fsprogs xfsprogs lvm2 mmdebstrap xorriso dosfstools mtools
+DEPS_TEST = libguestfs-xfs libnbd-bin libvhdi-dev libvhdi-utils libguestfs-tools libxml2-utils libvirt-clients \
 	    clang libclang-rt-14-dev clang-format cppcheck shellcheck cpio initramfs-tools-core \
-	    cryptsetup-bin btrfs-progs busybox iproute2 libvterm-dev ntfs-3g jq xorriso dosfstools mtools parted fdisk git ca-certificates
+	    cryptsetup-bin btrfs-progs busybox iproute2 libvterm-dev ntfs-3g jq parted fdisk git ca-certificates
 DEPS = $(sort $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST))
 
 .PHONY: deps deps-list
@@ -277,7 +277,8 @@ fast_tests = $(filter-out $(slow_tests),$(TESTS))
 # test-slow-* and tests/e2e/*.sh need QEMU or minutes; the long ones many of them.
 fast_scripts = $(wildcard tests/e2e/fast-*.sh)
 all_scripts = $(wildcard tests/e2e/*.sh)
-long_scripts = $(wildcard tests/e2e/long-*.sh) tests/e2e/convert-formats.sh tests/e2e/samples-boot.sh
+long_scripts = $(wildcard tests/e2e/long-*.sh) tests/e2e/convert-formats.sh tests/e2e/samples-boot.sh \
+	       $(wildcard tests/e2e/iso-*.sh)
 check_scripts = $(filter-out $(long_scripts) $(fast_scripts),$(all_scripts))
 
 # One test: `make test-vhdx-header` builds and runs tests/*/test-vhdx-header.c.
@@ -343,6 +344,12 @@ bench-vhdx: all $(BENCHES)
 bench-sync: all
 	@$(PROVE_ENV) tests/bench/run-sync
 
+.PHONY: iso
+iso: deps
+	@$(MAKE) --no-print-directory all
+	rm -f $(O)/p2v.iso
+	$(P2V) iso build --out $(O)/p2v.iso
+
 .PHONY: demo
 demo: deps
 	@$(MAKE) --no-print-directory all
@@ -357,6 +364,7 @@ help:
 	@printf '%s\n' \
 	  'make               build $(O)/bin/p2v, libvhdx.a and the nbdkit plugin' \
 	  'make agent         build $(O)/bin/p2v-agent, one static file for the server' \
+	  'make iso           as root: packages, build, and the boot medium $(O)/p2v.iso' \
 	  'make demo          as root: packages, build, convert a sample server, prove that it boots' \
 	  'make check         as root: packages, build, lints, all tests but the long ones (40 minutes)' \
 	  'make check-fast    unit tests and lints (3 minutes)' \

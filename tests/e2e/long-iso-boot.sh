@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# The ways to boot that iso-boot.sh leaves out: each firmware with each kind of
+# medium, without firmware files, from the network; and what Secure Boot must
+# not let through.
+# shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
+. "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
+. "$root/tests/lib/iso-machine.sh"
+
+[ "$(id -u)" = 0 ] || skip 'the medium is built by root alone'
+folder=$("$root/tests/lib/make-iso" medium)
+
+# One bit of the kernel, in the middle of its code.
+break_kernel() {
+	local lba
+
+	cp "$folder/p2v.iso" "$work/broken.iso"
+	lba=$(xorriso -indev "$work/broken.iso" -find /boot/vmlinuz -exec report_lba 2>/dev/null |
+		sed -n "s/^File data lba: *[0-9]* , *\([0-9]*\) .*/\1/p")
+	[ -n "$lba" ] && printf 'p2v' |
+		dd of="$work/broken.iso" bs=1 seek=$((lba * 2048 + (4 << 20))) conv=notrunc status=none &&
+		is_not cmp "$folder/p2v.iso" "$work/broken.iso"
+}
+
+for way in 'bios usb' 'uefi cd' 'uefi usb' 'secure cd'; do
+	firmware "${way% *}"
+	medium "${way#* }" "$folder/p2v.iso"
+	check "$way: ready" boots "${firmware[@]}" "${medium[@]}"
+done
+firmware bios
+medium cd "$folder/p2v-free.iso"
+check 'without firmware files: ready' boots "${firmware[@]}" "${medium[@]}"
+
+# The first is where a machine looks before others, by its own PXE.
+check 'network, BIOS with iPXE: ready' boots -boot n \
+	-netdev "user,id=net,tftp=$folder/pxe,bootfile=p2v.ipxe" -device virtio-net-pci,netdev=net
+firmware secure
+check 'network, Secure Boot: ready' boots "${firmware[@]}" \
+	-netdev "user,id=net,tftp=$folder/pxe,bootfile=bootx64.efi" \
+	-device virtio-net-pci,netdev=net,romfile=,bootindex=0
+
+check 'a kernel that nobody has signed' break_kernel
+firmware secure
+medium cd "$work/broken.iso"
+ISO_TIMEOUT=120
+check 'does not start under Secure Boot' is_not boots "${firmware[@]}" "${medium[@]}"
+check 'and GRUB says why' said 'bad shim signature|Security Policy Violation|cannot load image'
+finish
