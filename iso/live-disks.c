@@ -125,6 +125,27 @@ char *live_disks_name_machine(const struct machine *machine)
 	return xstrdup("machine");
 }
 
+char *live_disks_reword(const char *text)
+{
+	static const struct {
+		const char *from, *to;
+	} words[] = {
+		{"name it with --disk", "mark it"},
+		{"name both with --disk", "mark both"},
+		{"name the disks with --disk", "mark them"},
+		{"run p2v as root; else look", "look"},
+	};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		const char *place = strstr(text, words[i].from);
+
+		if (place)
+			return xasprintf("%.*s%s%s", (int)(place - text), text, words[i].to,
+					 place + strlen(words[i].from));
+	}
+	return xstrdup(text);
+}
+
 static void add_content(struct strv *words, const char *content)
 {
 	static const struct {

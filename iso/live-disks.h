@@ -21,6 +21,10 @@ struct err *live_disks_resolve(const struct machine *machine, const struct strv 
  * caller frees it. */
 char *live_disks_name_machine(const struct machine *machine);
 
+/* What layout.h says, in the words of who has a list to mark things in and no command line; the caller frees
+ * it. */
+char *live_disks_reword(const char *text);
+
 /* What is on a disk, in a few words: "ext4, LVM, swap"; the caller frees it. */
 char *live_disks_describe(const struct machine_disk *disk);
 

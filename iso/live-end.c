@@ -10,6 +10,8 @@
 
 #include "p2v/base/run.h"
 
+#define LAST_LINES_SECONDS 1
+
 struct err *live_end_machine(struct live_state *state, enum live_after after)
 {
 	if (!state->options->may_end_machine)
@@ -18,6 +20,8 @@ struct err *live_end_machine(struct live_state *state, enum live_after after)
 	live_transfer_stop(take_ptr(state->transfer));
 	/* The receiver hears the last words. */
 	live_presence_stop(take_ptr(state->presence));
+	/* What was printed last is still on its way to slow consoles. */
+	sleep(LAST_LINES_SECONDS);
 	reboot(after == LIVE_AFTER_REBOOT ? RB_AUTOBOOT : RB_POWER_OFF);
 	return err_from_errno(errno, after == LIVE_AFTER_REBOOT ? "reboot" : "power off");
 }

@@ -33,11 +33,13 @@ static char *tell_more(const struct live_state *state)
 
 	if (state->disk_problem)
 		text_addf(&text, "%s\n", state->disk_problem);
-	for (size_t i = 0; i < state->layout.disk_count; i++)
-		if (state->layout.disks[i].why_not &&
-		    strcmp(state->layout.disks[i].why_not, "it was not chosen"))
-			text_addf(&text, "%s is not marked: %s\n", state->layout.disks[i].source,
-				  state->layout.disks[i].why_not);
+	for (size_t i = 0; i < state->layout.disk_count; i++) {
+		const struct layout_disk *disk = &state->layout.disks[i];
+		CLEANUP_FREE char *why_not = disk->why_not ? live_disks_reword(disk->why_not) : NULL;
+
+		if (why_not && strcmp(why_not, "it was not chosen"))
+			text_addf(&text, "%s is not marked: %s\n", disk->source, why_not);
+	}
 	for (size_t i = 0; i < state->inside.count; i++)
 		text_addf(&text, "%s%s\n", i ? "" : "Arrays and volumes on them:\n", state->inside.items[i]);
 	return text_take(&text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What a user should know before it starts; what cannot work does not go on from here. */
 #include "iso/live-dialog.h"
+#include "iso/live-disks.h"
 #include "iso/live-interface.h"
 #include "p2v/base/mem.h"
 
@@ -21,8 +22,11 @@ static char *describe(const struct live_state *state)
 		const struct layout_finding *finding = &state->layout.findings[i];
 
 		text_addf(&text, "%s%s: %s.\n", i ? "\n" : "", words[finding->level], finding->text);
-		if (finding->advice)
-			text_addf(&text, "To do: %s.\n", finding->advice);
+		if (finding->advice) {
+			CLEANUP_FREE char *advice = live_disks_reword(finding->advice);
+
+			text_addf(&text, "To do: %s.\n", advice);
+		}
 	}
 	if (!state->layout.finding_count)
 		text_addf(&text, "Nothing was found that stands against it.");

@@ -25,7 +25,7 @@ struct unattended {
 	int key_fd;
 	char *last; /* the beginning of the last line, which says what is going on */
 	uint64_t last_ns;
-	uint64_t next_find_ns; /* of disks */
+	uint64_t next_find_ns, next_network_ns; /* when disks and network are tried again */
 };
 
 bool live_unattended_can(const struct live_state *state)
@@ -87,12 +87,24 @@ static void look_for_disks(struct unattended *run)
 	run->next_find_ns = run_now_ns() + FIND_AGAIN_NS;
 }
 
+/* An interface whose driver comes late, too. */
+static void look_for_network(struct unattended *run)
+{
+	struct live_state *state = run->state;
+
+	if (state->network || state->options->keeps_network || run_now_ns() < run->next_network_ns)
+		return;
+	err_free(live_state_set_up_network(state));
+	run->next_network_ns = run_now_ns() + FIND_AGAIN_NS;
+}
+
 /* NULL, or what is waited for. */
 static const char *find_what_lacks(struct unattended *run)
 {
 	const struct live_state *state = run->state;
 
 	look_for_disks(run);
+	look_for_network(run);
 	if (state->disk_problem)
 		return state->disk_problem;
 	if (!state->chosen.count)

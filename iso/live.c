@@ -3,6 +3,7 @@
 
 #include <linux/magic.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -76,9 +77,28 @@ static void wait_for_somebody(struct live_state *state)
 	(void)!read(STDIN_FILENO, keys, sizeof keys);
 }
 
+static void do_nothing(int signal_number)
+{
+	(void)signal_number;
+}
+
+/* Nobody at a console shall stop or suspend it by a key: there is nothing else there.  Handlers, as what is
+ * ignored would be so for a shell of ours, too. */
+static void survive_keys(void)
+{
+	static const int signals[] = {SIGINT, SIGQUIT, SIGTSTP};
+	struct sigaction action = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
+
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		sigaction(signals[i], &action, NULL);
+}
+
 struct err *live_run(const struct live_options *options)
 {
 	CLEANUP_LIVE_STATE struct live_state state = {0};
+
+	if (options->may_end_machine)
+		survive_keys();
 
 	TRY(live_state_begin(options, &state));
 	set_up(&state);

@@ -105,7 +105,7 @@ void net_serve_dhcp(const char *interface)
 
 	assert_non_null(file);
 	fprintf(file,
-		"start 192.0.2.50\nend 192.0.2.60\ninterface %s\nlease_file %s/leases\npidfile %s/pid\n"
+		"start 192.0.2.50\nend 192.0.2.59\ninterface %s\nlease_file %s/leases\npidfile %s/pid\n"
 		"option subnet 255.255.255.0\noption router 192.0.2.1\noption dns 192.0.2.3\noption lease "
 		"3600\n",
 		interface, net.folder, net.folder);

@@ -17,7 +17,7 @@ void net_end(void);
 void net_here(const char *command);
 void net_there(const char *command);
 
-/* A DHCP server on that interface at the other end: 192.0.2.1/24 gives 192.0.2.50 and on, router and DNS. */
+/* A DHCP server on that interface at the other end: 192.0.2.1/24 gives 192.0.2.50 to .59, router and DNS. */
 void net_serve_dhcp(const char *interface);
 
 #endif

@@ -172,7 +172,7 @@ static void test_disks_to_end(void **state)
 	/* What is wrong in a configuration keeps it from beginning by itself. */
 	go_to_receiver(screen);
 	step(screen, TABS_3 KEY_TAB KEY_ENTER, "3 Disks");
-	screen_wait(screen, "sdzy is not marked: it is");
+	screen_wait(screen, "sdzy is not marked: it is removable: mark it if it belongs");
 	screen_check(screen, "3-disks");
 	/* The space bar goes on to the next one. */
 	step(screen, "  ", "[ ] sdzx");
