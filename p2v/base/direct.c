@@ -24,6 +24,8 @@
 #define SAFE_ALIGN_BYTES 4096u
 #define MAX_ALIGN_BYTES (64u << 10)
 #define BOUNCE_BYTES (1u << 20)
+#define MIN_PAGE_BYTES 4096u /* of memory */
+#define PROBE_BYTES (64u << 10) /* the page cache holds long stretches, or nothing */
 
 static bool is_same_file(int a, int b)
 {
@@ -86,19 +88,24 @@ struct direct_span direct_span(const struct direct *direct, size_t len_bytes, ui
 	return (struct direct_span){skip, (len_bytes - skip) & ~mask};
 }
 
+static size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 bool direct_is_cached(int fd, size_t len_bytes, uint64_t offset)
 {
-	long page_bytes = sysconf(_SC_PAGESIZE);
-	size_t pages = (len_bytes + page_bytes - 1) / page_bytes, resident = 0;
-	CLEANUP_FREE unsigned char *in_core = malloc(pages);
-	void *map = mmap(NULL, len_bytes, PROT_READ, MAP_SHARED, fd, offset);
+	size_t bytes = min_size(len_bytes, PROBE_BYTES), pages, resident = 0;
+	unsigned char in_core[PROBE_BYTES / MIN_PAGE_BYTES];
+	void *map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, offset);
 
 	if (map == MAP_FAILED)
 		return false;
-	if (in_core && !mincore(map, len_bytes, in_core))
+	pages = (bytes + sysconf(_SC_PAGESIZE) - 1) / sysconf(_SC_PAGESIZE);
+	if (!mincore(map, bytes, in_core))
 		for (size_t i = 0; i < pages; i++)
 			resident += in_core[i] & 1;
-	munmap(map, len_bytes);
+	munmap(map, bytes);
 	return resident > pages / 2;
 }
 
@@ -148,11 +155,6 @@ static void bounce_give(struct direct *direct, uint8_t *bounce)
 	else
 		free(bounce);
 	errno = errnum;
-}
-
-static size_t min_size(size_t a, size_t b)
-{
-	return a < b ? a : b;
 }
 
 bool direct_read(struct direct *direct, void *buf, size_t len_bytes, uint64_t offset)

@@ -37,7 +37,7 @@ struct direct_span {
 };
 struct direct_span direct_span(const struct direct *direct, size_t len_bytes, uint64_t offset);
 
-/* Whether most of a span is in the page cache, so that reading it there is cheaper. */
+/* Whether most of the start of a span is in the page cache, so that reading it there is cheaper. */
 bool direct_is_cached(int fd, size_t len_bytes, uint64_t offset);
 
 /* Reads or writes a span (flags: RWF_*), by way of a copy if the memory is not aligned.  False: the page
