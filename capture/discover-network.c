@@ -35,15 +35,19 @@ static char *find_kind(const char *root, const char *name)
 	return sysroot_has(root, "/proc/net/vlan/%s", name) ? xstrdup("vlan") : NULL;
 }
 
-struct permanent_address {
+#define MAX_ADDRESS_BYTES 32 /* MAX_ADDR_LEN of the kernel */
+
+/* The address follows the head. */
+union permanent_address {
 	struct ethtool_perm_addr head;
-	uint8_t bytes[32];
+	uint8_t room[sizeof(struct ethtool_perm_addr) + MAX_ADDRESS_BYTES];
 };
 
 /* Asks the driver; only the running machine has one to ask. */
 static char *ask_permanent_mac(const char *name)
 {
-	struct permanent_address address = {.head = {.cmd = ETHTOOL_GPERMADDR, .size = 32}};
+	union permanent_address address = {.head = {.cmd = ETHTOOL_GPERMADDR, .size = MAX_ADDRESS_BYTES}};
+	const uint8_t *bytes = address.head.data;
 	struct ifreq request = {.ifr_data = (void *)&address};
 	CLEANUP_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	static const uint8_t none[6];
@@ -51,10 +55,10 @@ static char *ask_permanent_mac(const char *name)
 	if (fd < 0 || strlen(name) >= sizeof request.ifr_name)
 		return NULL;
 	memcpy(request.ifr_name, name, strlen(name));
-	if (ioctl(fd, SIOCETHTOOL, &request) || address.head.size != 6 || !memcmp(address.bytes, none, 6))
+	if (ioctl(fd, SIOCETHTOOL, &request) || address.head.size != 6 || !memcmp(bytes, none, 6))
 		return NULL;
-	return xasprintf("%02x:%02x:%02x:%02x:%02x:%02x", address.bytes[0], address.bytes[1],
-			 address.bytes[2], address.bytes[3], address.bytes[4], address.bytes[5]);
+	return xasprintf("%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1], bytes[2], bytes[3], bytes[4],
+			 bytes[5]);
 }
 
 /* A bond gives all its ports one address; the port's own is what the VM needs. */
