@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* Free runs below this are not worth a seek, nor a request of their own. */
+#define GAP_BYTES (64u << 10)
+
 /* No stack is deeper than the number of volumes, so a recording that goes round ends too. */
 static bool stands_on(const struct machine *machine, const char *device, const char *below, size_t depth)
 {
@@ -100,4 +103,15 @@ void stack_in_use(const struct machine *machine, const struct machine_disk *disk
 		if (partition_changes(machine, &disk->partitions[i]))
 			extents_add(ret_set, disk->partitions[i].start_bytes,
 				    disk->partitions[i].start_bytes + disk->partitions[i].size_bytes);
+}
+
+void stack_take_used(const struct machine *machine, const struct machine_disk *disk, struct blk *blk,
+		     struct usedmap *ret_map)
+{
+	CLEANUP_EXTENTS struct extents in_use = {0};
+	struct usedmap_options options = {.in_use = &in_use, .gap_bytes = GAP_BYTES};
+
+	if (disk)
+		stack_in_use(machine, disk, &in_use);
+	usedmap_take(blk, &options, ret_map);
 }

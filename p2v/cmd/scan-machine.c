@@ -12,9 +12,6 @@
 #include "p2v/base/mem.h"
 #include "p2v/cmd/cmd.h"
 
-/* Free runs below this are not worth a seek. */
-#define GAP_BYTES (64u << 10)
-
 static const char *or_dash(const char *text)
 {
 	return text ? text : "-";
@@ -170,14 +167,11 @@ static struct err *take_used(const struct machine *machine, const struct machine
 			     struct usedmap *ret_map)
 {
 	CLEANUP_FREE char *path = xasprintf("%s%s", root ? root : "", disk->source);
-	CLEANUP_EXTENTS struct extents in_use = {0};
 	CLEANUP_BLK struct blk *blk = NULL;
-	struct usedmap_options options = {.in_use = &in_use, .gap_bytes = GAP_BYTES};
 
 	TRY(err_advise(blk_file_open(path, 0, 0, &blk),
 		       geteuid() ? "run p2v as root" : "see that the disk is connected"));
-	stack_in_use(machine, disk, &in_use);
-	usedmap_take(blk, &options, ret_map);
+	stack_take_used(machine, disk, blk, ret_map);
 	return NULL;
 }
 

@@ -17,9 +17,6 @@
 #include "p2v/sync/codec.h"
 #include "vhdx/image.h"
 
-/* Free runs below this are not worth a seek, nor a request of their own. */
-#define GAP_BYTES (64u << 10)
-
 static bool is_device(const char *path)
 {
 	struct stat st;
@@ -130,18 +127,15 @@ static struct err *leave_out_unused(const struct machine *machine, size_t number
 {
 	struct send_disk *disk = &disks->disks[number];
 	struct blk **blk = &disks->for_sender[number].blk;
-	CLEANUP_EXTENTS struct extents in_use = {0};
 	CLEANUP_USEDMAP struct usedmap map = {0};
-	struct usedmap_options options = {.in_use = &in_use, .gap_bytes = GAP_BYTES};
 	CLEANUP_BLK struct blk *cached = NULL;
 
-	if (machine->disk_count)
-		stack_in_use(machine, &machine->disks[number], &in_use);
 	/* Tables are read in small pieces, for which the page cache is made; what is in use is not read so.
 	 */
 	if (is_device(disk->path))
 		TRY(blk_file_open(disk->path, 0, 0, &cached));
-	usedmap_take(cached ? cached : *blk, &options, &map);
+	stack_take_used(machine, machine->disk_count ? &machine->disks[number] : NULL, cached ? cached : *blk,
+			&map);
 	disk->used_bytes = extents_total_bytes(&map.used);
 	tell_used(disk, &map, (*blk)->size_bytes, log);
 	*blk = masked_create(*blk, &map.used);
