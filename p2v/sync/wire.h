@@ -182,7 +182,7 @@
  * program that only brings a bundle.
  *
  * BUNDLE, which may be left out, brings a file that helps whoever is to find out
- * what is wrong with a machine: a tar archive compressed by gzip, in so many PART
+ * what is wrong with a machine: a tar archive compressed by zstd, in so many PART
  * as it takes.  The receiver looks for room before it asks for it, never opens it,
  * and keeps the last two of each machine.
  *
