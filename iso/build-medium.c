@@ -190,7 +190,7 @@ static struct err *run_xorriso(const struct medium *medium, const char *path)
 	static const char *const fixed[] = {
 		/* clang-format off */
 		"xorriso", "-as", "mkisofs", "-quiet", "-r", "-V", "P2V", "-A", MEDIUM_APPLICATION_ID,
-		"-publisher", "P2V", "--set_all_file_dates", "set_to_mtime",
+		"-publisher", "P2V",
 		"-partition_offset", "16", "--mbr-force-bootable",
 		"-c", "/boot/grub/boot.cat",
 		"-b", "/boot/grub/bios.img", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table",
@@ -207,6 +207,9 @@ static struct err *run_xorriso(const struct medium *medium, const char *path)
 	for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
 		strv_add(&argv, fixed[i]);
 	strv_addf(&argv, "--modification-date=%s", date);
+	/* Folders and the small files were made just now. */
+	strv_add(&argv, "--set_all_file_dates");
+	strv_addf(&argv, "=%llu", (unsigned long long)medium->packages->epoch);
 	strv_add(&argv, "--grub2-mbr");
 	strv_addf(&argv, "%s/boot_hybrid.img", dir);
 	strv_add(&argv, "-append_partition");
