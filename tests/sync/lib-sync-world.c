@@ -83,12 +83,17 @@ void sync_world_init(struct sync_world *world)
 	assert_null(receiver_create(&world->receiver_options, &world->receiver));
 }
 
-void sync_world_settle(struct sync_world *world)
+static void wait_for_none(const atomic_uint *count)
 {
 	const struct timespec pause = {0, 1000000};
 
-	while (world->connections)
+	while (*count)
 		nanosleep(&pause, NULL);
+}
+
+void sync_world_settle(struct sync_world *world)
+{
+	wait_for_none(&world->connections);
 }
 
 void sync_world_restart(struct sync_world *world)
@@ -103,6 +108,7 @@ void sync_world_deinit(struct sync_world *world)
 {
 	receiver_stop(world->receiver);
 	sync_world_settle(world);
+	wait_for_none(&world->lines);
 	receiver_destroy(world->receiver);
 	key_destroy(world->key);
 	scratch_destroy(world->scratch);
@@ -146,6 +152,7 @@ static bool pass(struct line *line, uint8_t *buf, ssize_t bytes)
 static void *carry(void *arg)
 {
 	struct line *line = arg;
+	struct sync_world *world = line->world;
 	uint8_t buf[16384];
 	ssize_t got;
 
@@ -160,6 +167,7 @@ static void *carry(void *arg)
 		free(line->users);
 	}
 	free(line);
+	world->lines--;
 	return NULL;
 }
 
@@ -177,6 +185,7 @@ static void start_line(struct sync_world *world, int a, int b)
 	struct line there = {world, a, b, users}, back = {world, b, a, users};
 
 	*users = 2;
+	world->lines += 2;
 	start(carry, xmemdup(&there, sizeof there));
 	start(carry, xmemdup(&back, sizeof back));
 }

@@ -24,12 +24,13 @@ struct sync_world {
 	atomic_uint warnings; /* that the receiver has logged */
 	atomic_uint begun; /* copies that it has begun to change */
 	atomic_uint finished; /* copies that the receiver has completed */
-	enum line_fault fault;
+	_Atomic enum line_fault fault;
 	atomic_llong fault_after_bytes; /* of all connections together */
 	/* What stands between the store and the copy: NULL, or takes the copy and gives what is used instead.
 	 */
 	struct blk *(*wrap_copy)(struct blk *copy);
 	atomic_uint connections; /* that are served */
+	atomic_uint lines; /* directions of them that are carried: nobody waits for these but deinit */
 };
 
 /* Asserts that it works; deinit waits for all connections to end. */
