@@ -30,7 +30,7 @@ disks=(-drive "if=none,id=one,format=raw,file=$work/one" -drive "if=none,id=two,
 firmware bios
 medium cd "$iso"
 check 'BIOS, optical disc: ready' boots "${firmware[@]}" "${medium[@]}" "${disks[@]}" \
-	-device ide-hd,drive=one -device nvme,drive=two,serial=NVME0001 \
+	-device ide-hd,drive=one,bus=ide.0 -device nvme,drive=two,serial=NVME0001 \
 	-netdev user,id=net -device e1000e,netdev=net,romfile=
 check 'AHCI and NVMe disks' said 'p2v: disks: nvme0n1 sda *$'
 check 'an e1000e card' said 'p2v: network cards: eth0\(e1000e\) *$'

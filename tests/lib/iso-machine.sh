@@ -9,6 +9,7 @@
 . "$root/tests/lib/console.sh"
 
 OVMF=/usr/share/OVMF
+machine_pid=
 READY='p2v: ready [0-9.]+ s'
 
 # firmware KIND: sets the QEMU arguments $firmware; variables are fresh each time.
@@ -33,7 +34,7 @@ firmware() {
 medium() {
 	case $1 in
 	cd) medium=(-drive "if=none,id=medium,media=cdrom,readonly=on,format=raw,file=$2"
-		-device "ide-cd,drive=medium,bootindex=0") ;;
+		-device "ide-cd,drive=medium,bus=ide.2,bootindex=0") ;;
 	usb) medium=(-device qemu-xhci -drive "if=none,id=medium,readonly=on,format=raw,file=$2"
 		-device "usb-storage,drive=medium,bootindex=0") ;;
 	esac
@@ -46,13 +47,13 @@ start_machine() {
 		-accel "${P2V_TEST_ACCEL:-tcg}" -machine q35,smm=on -m 1024 -smp 2 -vga std \
 		-serial "file:$work/console" "$@" >"$work/qemu.log" 2>&1 </dev/null &
 	machine_pid=$!
-	cleanup_commands+=("kill -KILL $machine_pid; wait $machine_pid 2>/dev/null")
 }
 
 stop_machine() {
-	kill -KILL "$machine_pid" 2>/dev/null
+	[ -z "$machine_pid" ] || kill -KILL "$machine_pid" 2>/dev/null || true
 	wait "$machine_pid" 2>/dev/null || true
 }
+cleanup_commands+=(stop_machine)
 
 # boots ARGUMENT...: the machine says that it is ready; it is then stopped.
 boots() {
