@@ -1,0 +1,185 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Servers are started from the boot medium, set up beforehand, and captured
+# without a hand on the keyboard: their disks reach a receiver, are converted,
+# and boot. Nothing is written to them meanwhile. Of the first all is sent, and is
+# there to the byte, although the cable is pulled, the receiver restarted and the
+# power cut on the way.
+#
+# P2V_ISO_SERVERS: which samples; default: all.
+# shellcheck source-path=SCRIPTDIR disable=SC1091,SC2034,SC2054,SC2154
+. "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
+. "$root/tests/lib/iso-machine.sh"
+. "$root/tests/lib/receiver.sh"
+
+[ "$(id -u)" = 0 ] || skip 'the medium is built by root alone'
+iso=$("$root/tests/lib/make-iso" medium)/p2v.iso
+limit=$((1800 * ${P2V_TEST_TIME_FACTOR:-1}))
+
+# Firmware, medium, controllers and cards of a server: between them all that the
+# medium has to know.
+hardware_of() {
+	case $1 in
+	a)
+		firmware bios
+		medium cd "$set_iso"
+		devices=(-device "ide-hd,drive=disk0,bus=ide.0" -device "e1000e,netdev=net,romfile=")
+		;;
+	b)
+		firmware secure
+		medium usb "$set_iso"
+		devices=(-device "nvme,drive=disk0,serial=NVME0001" -device "vmxnet3,netdev=net,romfile=")
+		;;
+	c)
+		firmware uefi
+		medium cd "$set_iso"
+		devices=(-device megasas,id=raid -device scsi-hd,drive=disk0,bus=raid.0,scsi-id=0
+			-device scsi-hd,drive=disk1,bus=raid.0,scsi-id=1
+			-device "virtio-net-pci,netdev=net,romfile=")
+		;;
+	esac
+}
+
+# What the server would write goes into a layer of its own.
+find_disks() {
+	local i
+
+	mapfile -t disks < <("$root/tests/lib/make-sample" "$1")
+	drives=() layers=()
+	for i in "${!disks[@]}"; do
+		layers[i]=$work/$1-layer$i
+		qemu-img create -q -f qcow2 -F raw -b "${disks[i]}" "${layers[i]}"
+		drives+=(-drive "if=none,id=disk$i,format=qcow2,file=${layers[i]}")
+	done
+}
+
+# The layers hold nothing at all.
+nothing_written() {
+	local layer
+
+	for layer in "${layers[@]}"; do
+		qemu-img map --output=json "$layer" | jq -e 'all(.[]; .depth > 0)' || return
+	done
+}
+
+# sets_up [OPTION...]
+sets_up() {
+	"$p2v" iso configure "$iso" --out "$set_iso" --server "10.0.2.2:$port" \
+		--key-file "$work/jobs/.pairing-key" --name "$server" --after poweroff "$@"
+}
+
+starts() {
+	rm -f "$work"/monitor.*
+	mkfifo "$work/monitor.in" "$work/monitor.out"
+	start_machine "${firmware[@]}" "${medium[@]}" "${drives[@]}" "${devices[@]}" \
+		-netdev user,id=net -chardev "pipe,id=monitor,path=$work/monitor" -mon monitor,mode=readline
+	cat "$work/monitor.out" >/dev/null &
+	"$@"
+}
+
+# begun MIB: so much of the first disk is at the receiver.
+begun() {
+	[ "$(stat -c %b "$work/jobs/$server/disk0.vhdx" 2>/dev/null || echo 0)" -gt $(($1 * 2048)) ]
+}
+
+waits_for() {
+	local end=$((SECONDS + limit))
+
+	until "$@"; do
+		if [ $SECONDS -gt $end ] || ! kill -0 "$machine_pid"; then
+			said . | tail -n 20
+			return 1
+		fi
+		sleep 0.5
+	done
+}
+
+is_seen() {
+	"$p2v" status --dir "$work/jobs" --json | jq -e --arg name "$server" '.machines[] | select(.name == $name)'
+}
+
+pulls_the_cable() {
+	echo 'set_link net off' >"$work/monitor.in"
+	sleep 60
+	echo 'set_link net on' >"$work/monitor.in"
+	waits_for begun 160
+}
+
+restarts_the_receiver() {
+	stop_receiver
+	"$p2v" receive --dir "$work/jobs" --listen "127.0.0.1:$port" >"$work/receiver.out" 2>>"$work/receiver.err" &
+	receiver=$!
+	waits_for begun 240
+}
+
+loses_power() {
+	local before
+
+	before=$(stat -c %b "$work/jobs/$server/disk0.vhdx")
+	stop_machine
+	starts waits_for says_sending
+	[ "$(stat -c %b "$work/jobs/$server/disk0.vhdx")" -ge "$before" ]
+}
+
+says_sending() {
+	said 'p2v: sending: '
+}
+
+ends() {
+	local end=$((SECONDS + limit))
+
+	while kill -0 "$machine_pid" 2>/dev/null; do
+		[ $SECONDS -lt $end ] || { said . | tail -n 20 && return 1; }
+		sleep 1
+	done
+	said 'p2v: done: '
+}
+
+# The same bytes at both ends.
+equal() {
+	local i
+
+	for i in "${!disks[@]}"; do
+		"$p2v" vhdx compare "$work/jobs/$server/disk$i.vhdx" "${disks[i]}" || return
+	done
+}
+
+is_complete() {
+	"$p2v" status --dir "$work/jobs" --json | jq -e --arg name "$server" \
+		'.jobs[] | select(.name == $name) | .complete'
+}
+
+captured() {
+	local server=server-$1 set_iso=$work/set-$1.iso
+
+	find_disks "$1"
+	hardware_of "$1"
+	if [ "$1" = "$first" ]; then
+		check "$1: the medium is set up" sets_up --set all=yes
+	else
+		check "$1: the medium is set up" sets_up
+	fi
+	check "$1: starts, and the receiver sees it" starts waits_for is_seen
+	if [ "$1" = "$first" ]; then
+		check "$1: begins" waits_for begun 80
+		check "$1: goes on after the cable was out for a minute" pulls_the_cable
+		check "$1: goes on with a receiver that was restarted" restarts_the_receiver
+		check "$1: goes on where it was after the power was cut" loses_power
+	fi
+	check "$1: is sent, and powers off" ends
+	check "$1: the receiver has all of it" is_complete
+	[ "$1" != "$first" ] || check "$1: the copies are equal" equal
+	check "$1: nothing was written to its disks" nothing_written
+	check "$1: what came is converted" "$p2v" convert "$work/jobs/$server" --to kvm --out "$work/out"
+	check "$1: and boots" "$p2v" prove "$work/out/$server" --to kvm
+	rm -rf "${layers[@]}" "$set_iso" "$work/out/$server" "$work/jobs/$server"
+}
+
+check 'the receiver starts' start_receiver
+servers=${P2V_ISO_SERVERS:-a b c}
+first=${servers%% *}
+for name in $servers; do
+	captured "$name"
+done
+finish
