@@ -18,12 +18,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "iso/build-assets.h"
 #include "iso/config-image.h"
+#include "p2v/base/file.h"
 #include "p2v/base/mem.h"
 
 #define SHIM "/usr/lib/shim/shimx64.efi.signed"
@@ -72,26 +72,6 @@ static struct err *write_config(const char *path)
 
 	TRY(config_image_make("", image));
 	return write_file(path, image, CONFIG_IMAGE_BYTES);
-}
-
-static struct err *copy_file(const char *from, const char *to)
-{
-	CLEANUP_FD int in = open(from, O_RDONLY | O_CLOEXEC);
-	CLEANUP_FD int out = -1;
-	struct stat st;
-
-	if (in < 0 || fstat(in, &st))
-		return err_from_errno(errno, "%s", from);
-	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	for (off_t done = 0; out >= 0 && done < st.st_size;) {
-		ssize_t got = sendfile(out, in, &done, st.st_size - done);
-
-		if (got < 0)
-			return err_from_errno(errno, "%s", to);
-		if (!got)
-			return err_failed("%s: became shorter while it was read", from);
-	}
-	return out < 0 ? err_from_errno(errno, "%s", to) : NULL;
 }
 
 /* A program of this machine, to which the date is the packages'. */
@@ -273,7 +253,7 @@ static struct err *copy_from_packages(const struct medium *medium, const char *d
 		CLEANUP_FREE char *target = xasprintf("%s/%s", dir, files[i].name);
 
 		TRY(packages_find(medium->packages, files[i].path, &source));
-		TRY(copy_file(source, target));
+		TRY(file_copy(source, target, 0644));
 	}
 	return NULL;
 }
@@ -287,7 +267,7 @@ struct err *medium_write_pxe(const struct medium *medium, const char *dir)
 	CLEANUP_FREE char *config = xasprintf("%s/config.img", dir);
 
 	TRY(copy_from_packages(medium, dir));
-	TRY(copy_file(medium->initramfs, initramfs));
+	TRY(file_copy(medium->initramfs, initramfs, 0644));
 	TRY(write_config(config));
 	if (mkdir(folder, 0755))
 		return err_from_errno(errno, "%s", folder);

@@ -14,17 +14,10 @@
 
 #include "iso/build-image.h"
 #include "iso/build-medium.h"
+#include "p2v/base/file.h"
 #include "p2v/base/mem.h"
+#include "p2v/base/output.h"
 #include "p2v/base/scratch.h"
-
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		return xstrdup(".");
-	return slash == path ? xstrdup("/") : xstrndup(path, slash - path);
-}
 
 static struct err *check_missing(const char *path)
 {
@@ -63,7 +56,7 @@ static struct err *get_packages(const struct iso_build_options *options, struct 
 	}
 	if (!packages_are_in(options->packages_dir)) {
 		TRY(check_missing(options->packages_dir));
-		parent = folder_of(options->packages_dir);
+		parent = file_folder(options->packages_dir);
 		TRY(scratch_create(parent, ".p2v-packages", &kept));
 		TRY(packages_fetch(&options->packages, scratch_path(kept)));
 		TRY(scratch_commit(&kept, options->packages_dir));
@@ -72,16 +65,11 @@ static struct err *get_packages(const struct iso_build_options *options, struct 
 	return NULL;
 }
 
-static struct err *name_result(const char *file, const char *path)
+static struct err *sync_file(const char *path)
 {
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	int failed = fd < 0 || fsync(fd) ? errno : 0;
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (fd >= 0)
-		close(fd);
-	if (failed || renameat2(AT_FDCWD, file, AT_FDCWD, path, RENAME_NOREPLACE))
-		return err_from_errno(failed ? failed : errno, "%s", path);
-	return NULL;
+	return fd < 0 || fsync(fd) ? err_from_errno(errno, "%s", path) : NULL;
 }
 
 static struct err *make_initramfs(const struct iso_build_options *options, const struct packages *packages,
@@ -96,20 +84,18 @@ static struct err *make_initramfs(const struct iso_build_options *options, const
 
 static struct err *make_results(const struct iso_build_options *options, const struct medium *medium)
 {
-	CLEANUP_FREE char *iso_folder = folder_of(options->iso);
-	CLEANUP_FREE char *pxe_folder = options->pxe_dir ? folder_of(options->pxe_dir) : NULL;
-	CLEANUP_SCRATCH struct scratch *iso = NULL;
+	CLEANUP_FREE char *pxe_folder = options->pxe_dir ? file_folder(options->pxe_dir) : NULL;
+	CLEANUP_OUTPUT struct output *iso = NULL;
 	CLEANUP_SCRATCH struct scratch *pxe = NULL;
-	CLEANUP_FREE char *file = NULL;
 
-	TRY(scratch_create(iso_folder, ".p2v-iso", &iso));
-	file = scratch_file(iso, "iso");
-	TRY(medium_write_iso(medium, file));
+	TRY(output_begin(options->iso, &iso));
+	TRY(medium_write_iso(medium, output_path(iso)));
 	if (options->pxe_dir) {
 		TRY(scratch_create(pxe_folder, ".p2v-pxe", &pxe));
 		TRY(medium_write_pxe(medium, scratch_path(pxe)));
 	}
-	TRY(name_result(file, options->iso));
+	TRY(output_name_it(iso, sync_file(output_path(iso))));
+	TRY(output_commit(iso));
 	return pxe ? scratch_commit(&pxe, options->pxe_dir) : NULL;
 }
 

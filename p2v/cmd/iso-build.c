@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "iso/build.h"
+#include "p2v/base/file.h"
 #include "p2v/base/mem.h"
 #include "p2v/cmd/iso.h"
 
@@ -93,20 +94,20 @@ static struct err *find_agent(char **ret_path)
 {
 	char path[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-	char *slash;
+	CLEANUP_FREE char *folder = NULL;
 
 	if (length < 0)
 		return err_from_errno(errno, "/proc/self/exe");
 	path[length] = '\0';
-	slash = strrchr(path, '/');
-	*ret_path = xasprintf("%.*s/p2v-agent", (int)(slash - path), path);
+	folder = file_folder(path);
+	*ret_path = xasprintf("%s/p2v-agent", folder);
 	return NULL;
 }
 
 static struct err *build(struct build_options *options)
 {
 	struct log log = cmd_log(options->verbose);
-	char size[CMD_SIZE_TEXT_BYTES];
+	char size[FORMAT_BYTES];
 	CLEANUP_FREE char *agent = NULL;
 	struct stat st;
 
@@ -119,7 +120,7 @@ static struct err *build(struct build_options *options)
 	TRY(iso_build(&options->iso));
 	if (stat(options->iso.iso, &st))
 		return err_from_errno(errno, "%s", options->iso.iso);
-	printf("%s: %s\n", options->iso.iso, cmd_format_size(st.st_size, size));
+	printf("%s: %s\n", options->iso.iso, format_size(st.st_size, size));
 	if (options->iso.pxe_dir)
 		printf("%s: a folder to boot from over the network\n", options->iso.pxe_dir);
 	return NULL;

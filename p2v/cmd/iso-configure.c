@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* p2v iso configure: settings into a copy of a boot medium, or into the medium itself. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 
 #include "iso/configure.h"
+#include "p2v/base/file.h"
 #include "p2v/base/mem.h"
-#include "p2v/base/scratch.h"
+#include "p2v/base/output.h"
 #include "p2v/base/strv.h"
 #include "p2v/cmd/iso.h"
 #include "p2v/sync/key.h"
@@ -203,44 +201,15 @@ static struct err *write_settings(const char *file, const char *medium, const ch
 	return err_wrap(configure_write(blk, text), "%s", medium);
 }
 
-/* A key may be in it: for its owner alone. */
-static struct err *copy_medium(const char *from, const char *to)
-{
-	CLEANUP_FD int in = open(from, O_RDONLY | O_CLOEXEC);
-	CLEANUP_FD int out = -1;
-	struct stat st;
-
-	if (in < 0 || fstat(in, &st))
-		return err_as(err_from_errno(errno, "%s", from), ERR_REFUSED);
-	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	for (off_t done = 0; out >= 0 && done < st.st_size;) {
-		ssize_t got = sendfile(out, in, &done, st.st_size - done);
-
-		if (got < 0)
-			return err_from_errno(errno, "%s", to);
-		if (!got)
-			return err_failed("%s: became shorter while it was read", from);
-	}
-	return out < 0 ? err_from_errno(errno, "%s", to) : NULL;
-}
-
 static struct err *write_copy(const struct configure_options *options)
 {
-	const char *slash = strrchr(options->out, '/');
-	CLEANUP_FREE char *folder = !slash		    ? xstrdup(".")
-				    : slash == options->out ? xstrdup("/")
-							    : xstrndup(options->out, slash - options->out);
-	CLEANUP_SCRATCH struct scratch *scratch = NULL;
-	CLEANUP_FREE char *file = NULL;
+	CLEANUP_OUTPUT struct output *output = NULL;
 
-	TRY(scratch_create(folder, ".p2v-iso", &scratch));
-	file = scratch_file(scratch, "iso");
-	TRY(copy_medium(options->medium, file));
-	TRY(write_settings(file, options->medium, options->lines.data ?: ""));
-	if (renameat2(AT_FDCWD, file, AT_FDCWD, options->out, RENAME_NOREPLACE))
-		return err_advise(err_as(err_from_errno(errno, "%s", options->out), ERR_REFUSED),
-				  "remove it, or give another name");
-	return NULL;
+	TRY(output_begin(options->out, &output));
+	/* A key may be in it: for its owner alone. */
+	TRY(output_name_it(output, file_copy(options->medium, output_path(output), 0600)));
+	TRY(write_settings(output_path(output), options->medium, options->lines.data ?: ""));
+	return output_commit(output);
 }
 
 static struct err *configure(struct configure_options *options)

@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include "p2v/base/json.h"
+#include "p2v/base/output.h"
 #include "p2v/cmd/vhdx.h"
 #include "vhdx/convert.h"
 
@@ -69,7 +70,7 @@ static struct err *check_space(const struct output *output, const struct image_c
 {
 	bool exact = image->fixed || data_bytes < image->size_bytes;
 	uint64_t needed = (image->fixed ? image->size_bytes : data_bytes) + MARGIN_BYTES, available;
-	char needed_text[CMD_SIZE_TEXT_BYTES], available_text[CMD_SIZE_TEXT_BYTES];
+	char needed_text[FORMAT_BYTES], available_text[FORMAT_BYTES];
 	struct statvfs fs;
 
 	if (statvfs(output_folder(output), &fs))
@@ -77,8 +78,8 @@ static struct err *check_space(const struct output *output, const struct image_c
 	available = (uint64_t)fs.f_bavail * fs.f_frsize;
 	if (available >= needed)
 		return NULL;
-	cmd_format_size(needed, needed_text);
-	cmd_format_size(available, available_text);
+	format_size(needed, needed_text);
+	format_size(available, available_text);
 	if (exact)
 		return err_advise(err_refused("%s: %s free, but %s are needed", output_folder(output),
 					      available_text, needed_text),
@@ -107,13 +108,13 @@ static struct err *copy(const struct convert_options *options, struct blk *sourc
 static struct err *report(const struct convert_options *options, const struct image_create_options *image,
 			  uint64_t data_bytes)
 {
-	char size[CMD_SIZE_TEXT_BYTES], data[CMD_SIZE_TEXT_BYTES];
+	char size[FORMAT_BYTES], data[FORMAT_BYTES];
 	json_t *json;
 
 	if (!options->json) {
 		printf("%s: %s, %s, of which up to %s held data\n", options->target,
-		       image_format_name(image->format), cmd_format_size(image->size_bytes, size),
-		       cmd_format_size(data_bytes, data));
+		       image_format_name(image->format), format_size(image->size_bytes, size),
+		       format_size(data_bytes, data));
 		return NULL;
 	}
 	json = json_object();

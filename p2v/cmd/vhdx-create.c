@@ -2,6 +2,7 @@
 /* p2v vhdx create: an empty disk image, or a differencing VHDX over another. */
 #include <stdio.h>
 
+#include "p2v/base/output.h"
 #include "p2v/cmd/vhdx.h"
 #include "vhdx/vhdx.h"
 

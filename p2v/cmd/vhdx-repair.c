@@ -10,6 +10,7 @@
 
 #include "p2v/base/json.h"
 #include "p2v/base/mem.h"
+#include "p2v/base/output.h"
 #include "p2v/cmd/vhdx.h"
 #include "vhdx/convert.h"
 #include "vhdx/repair.h"

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "p2v/base/file.h"
 #include "p2v/base/mem.h"
 
 #define MAX_FILE_BYTES 128
@@ -69,9 +70,7 @@ static struct err *write_key(const char *path, int fd, const struct key *key)
 
 static struct err *sync_folder(const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	CLEANUP_FREE char *folder =
-		slash ? xstrndup(path, slash == path ? 1 : (size_t)(slash - path)) : xstrdup(".");
+	CLEANUP_FREE char *folder = file_folder(path);
 	CLEANUP_FD int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 || fsync(fd) ? err_from_errno(errno, "%s", folder) : NULL;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* One new file that appears when it is whole. */
+#include "p2v/base/output.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "p2v/base/file.h"
 #include "p2v/base/mem.h"
 #include "p2v/base/scratch.h"
-#include "p2v/cmd/vhdx.h"
 
 struct output {
 	char *final_path;
@@ -22,26 +24,15 @@ static struct err *refuse_taken(const char *path)
 	return err_advise(err_refused("%s: exists already", path), "name another file, or remove this one");
 }
 
-/* The folder of a path, and the name in it. */
-static char *split_path(const char *path, const char **ret_name)
-{
-	const char *slash = strrchr(path, '/');
-
-	*ret_name = slash ? slash + 1 : path;
-	if (!slash)
-		return xstrdup(".");
-	return slash == path ? xstrdup("/") : xstrndup(path, slash - path);
-}
-
 struct err *output_begin(const char *final_path, struct output **ret_output)
 {
 	CLEANUP_OUTPUT struct output *output = xcalloc(1, sizeof *output);
 	CLEANUP_FREE char *prefix = NULL;
-	const char *name;
+	const char *slash = strrchr(final_path, '/'), *name = slash ? slash + 1 : final_path;
 	struct stat st;
 
 	output->final_path = xstrdup(final_path);
-	output->folder = split_path(final_path, &name);
+	output->folder = file_folder(final_path);
 	if (!*name)
 		return err_advise(err_usage("'%s' is no name of a file", final_path),
 				  "name the file to make");
