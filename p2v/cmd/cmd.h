@@ -35,6 +35,17 @@ struct err *cmd_iso(int argc, char **argv) ERR_MUST_CHECK;
 struct err *cmd_vhdx(int argc, char **argv) ERR_MUST_CHECK;
 struct err *cmd_live(int argc, char **argv) ERR_MUST_CHECK; /* the agent's alone */
 
+/* A verb that has commands of its own. */
+struct command_group {
+	const char *name; /* "vhdx" */
+	const char *summary; /* what it does: a sentence */
+	const struct verb *commands;
+	size_t count;
+};
+
+/* Runs the command that argv[1] names; it calls itself "NAME COMMAND" in its messages. */
+struct err *cmd_run_command(const struct command_group *group, int argc, char **argv) ERR_MUST_CHECK;
+
 /*
  * Takes the options off argv (optind is then the first argument): each goes to take(), by its value
  * in `options`; 'h' prints the help and sets *ret_help.  -v is 'v', --verbose's value everywhere.
@@ -54,10 +65,6 @@ struct err *cmd_parse_firmware(const char *text, enum firmware *ret_firmware) ER
 
 /* Where to work on what is thrown away: $TMPDIR, else /var/tmp. */
 const char *cmd_temporary_dir(void);
-
-/* "1.5 GiB"; into the buffer, which is returned. */
-#define CMD_SIZE_TEXT_BYTES FORMAT_BYTES
-#define cmd_format_size format_size
 
 /* Messages for people on standard error: what a user follows, with --verbose each step, with --verbose twice
  * libguestfs's own words too.  $P2V_VERBOSE, a number, does the same. */

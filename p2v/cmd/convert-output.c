@@ -26,7 +26,7 @@ struct err *convert_check_space(struct conversion *c, const char *folder)
 	/* Another format is made from the finished VHDX, beside it. */
 	uint64_t copies = c->options->format == OUTPUT_VHDX ? 1 : 2;
 	uint64_t needed = c->data_bytes * copies + MARGIN_BYTES, available;
-	char needed_text[CMD_SIZE_TEXT_BYTES], available_text[CMD_SIZE_TEXT_BYTES];
+	char needed_text[FORMAT_BYTES], available_text[FORMAT_BYTES];
 	struct statvfs fs;
 	bool exact = true;
 
@@ -39,8 +39,8 @@ struct err *convert_check_space(struct conversion *c, const char *folder)
 	for (size_t i = 0; i < c->session.disk_count; i++)
 		exact &= extents_total_bytes(&c->session.disks[i].source.data) <
 			 c->session.disks[i].source.blk->size_bytes;
-	cmd_format_size(needed, needed_text);
-	cmd_format_size(available, available_text);
+	format_size(needed, needed_text);
+	format_size(available, available_text);
 	if (!exact) {
 		log_warning(c->log, "%s: %s free, up to %s may be needed", folder, available_text,
 			    needed_text);

@@ -96,12 +96,12 @@ json_t *convert_report(const struct conversion *c)
 static void print_machine(const struct conversion *c)
 {
 	const struct machine *machine = &c->session.machine;
-	char size[CMD_SIZE_TEXT_BYTES];
+	char size[FORMAT_BYTES];
 
 	printf("%s: %s, %s, %s", c->options->name, machine->os.name, machine->os.arch,
 	       machine->firmware == FIRMWARE_UEFI ? "UEFI" : "BIOS");
 	for (size_t i = 0; i < machine->disk_count; i++)
-		printf(", disk of %s", cmd_format_size(machine->disks[i].size_bytes, size));
+		printf(", disk of %s", format_size(machine->disks[i].size_bytes, size));
 	for (size_t i = 0; i < machine->nic_count; i++)
 		printf(", %s (%s%s)", machine->nics[i].name, machine->nics[i].mac,
 		       machine->nics[i].mac_is_made_up ? ", made up" : "");
@@ -133,9 +133,9 @@ static void print_changes(const struct conversion *c)
 
 static void print_result(const struct conversion *c, const char *result_dir)
 {
-	char size[CMD_SIZE_TEXT_BYTES];
+	char size[FORMAT_BYTES];
 
-	printf("%s in %.0f s\n", cmd_format_size(c->data_bytes, size),
+	printf("%s in %.0f s\n", format_size(c->data_bytes, size),
 	       (run_now_ns() - c->times.started_ns) / 1e9);
 	for (size_t i = 0; i < c->session.machine.disk_count; i++)
 		printf("  %s/%s\n", result_dir, c->session.machine.disks[i].file);

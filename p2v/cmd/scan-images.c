@@ -9,16 +9,15 @@
 
 static void print_disk(const struct machine_disk *disk)
 {
-	char size[CMD_SIZE_TEXT_BYTES];
+	char size[FORMAT_BYTES];
 
-	printf("disk %s: %s, sectors of %u bytes, %s\n", disk->source,
-	       cmd_format_size(disk->size_bytes, size), disk->logical_sector_bytes,
-	       disk->table ? disk->table : "no partition table");
+	printf("disk %s: %s, sectors of %u bytes, %s\n", disk->source, format_size(disk->size_bytes, size),
+	       disk->logical_sector_bytes, disk->table ? disk->table : "no partition table");
 	for (size_t i = 0; i < disk->partition_count; i++) {
 		const struct machine_partition *partition = &disk->partitions[i];
 
 		printf("  %2u  %10s  %-12s %s%s%s\n", partition->number,
-		       cmd_format_size(partition->size_bytes, size),
+		       format_size(partition->size_bytes, size),
 		       partition->content ? partition->content : "-", partition->uuid ? partition->uuid : "",
 		       partition->label ? "  " : "", partition->label ? partition->label : "");
 	}

@@ -26,7 +26,7 @@ static void print_list(const char *before, const struct strv *list)
 static void print_hardware(const struct machine *machine)
 {
 	const struct machine_hardware *hardware = &machine->hardware;
-	char size[CMD_SIZE_TEXT_BYTES];
+	char size[FORMAT_BYTES];
 
 	printf("machine: %s, %s %s, serial number %s%s%s\n", or_dash(machine->os.hostname),
 	       or_dash(hardware->vendor), or_dash(hardware->model), or_dash(hardware->serial),
@@ -39,14 +39,14 @@ static void print_hardware(const struct machine *machine)
 	       hardware->tpm ? "TPM " : "no TPM", hardware->tpm ? hardware->tpm : "");
 	printf("processors: %u (%u sockets, %u cores), %s\n", machine->processors, machine->cpu.sockets,
 	       machine->cpu.cores, or_dash(machine->cpu.model));
-	printf("memory: %s\n", cmd_format_size(machine->memory_bytes, size));
+	printf("memory: %s\n", format_size(machine->memory_bytes, size));
 }
 
 static void print_partition(const struct machine_partition *partition)
 {
-	char size[CMD_SIZE_TEXT_BYTES];
+	char size[FORMAT_BYTES];
 
-	printf("  %2u  %10s  %-12s %s", partition->number, cmd_format_size(partition->size_bytes, size),
+	printf("  %2u  %10s  %-12s %s", partition->number, format_size(partition->size_bytes, size),
 	       or_dash(partition->content), partition->label ? partition->label : "");
 	print_list(partition->label ? ", in use: " : "in use: ", &partition->uses);
 	putchar('\n');
@@ -54,12 +54,11 @@ static void print_partition(const struct machine_partition *partition)
 
 static void print_disk(const struct machine_disk *disk, const struct layout_disk *choice)
 {
-	char size[CMD_SIZE_TEXT_BYTES];
+	char size[FORMAT_BYTES];
 
-	printf("\n%s: %s, %s, %s, serial number %s%s%s\n", disk->source,
-	       cmd_format_size(disk->size_bytes, size), or_dash(disk->transport), or_dash(disk->model),
-	       or_dash(disk->serial), disk->is_removable ? ", removable" : "",
-	       disk->is_read_only ? ", read-only" : "");
+	printf("\n%s: %s, %s, %s, serial number %s%s%s\n", disk->source, format_size(disk->size_bytes, size),
+	       or_dash(disk->transport), or_dash(disk->model), or_dash(disk->serial),
+	       disk->is_removable ? ", removable" : "", disk->is_read_only ? ", read-only" : "");
 	print_list("  paths: ", &disk->paths);
 	if (disk->paths.count)
 		putchar('\n');
@@ -77,9 +76,9 @@ static void print_disk(const struct machine_disk *disk, const struct layout_disk
 
 static void print_volume(const struct machine_volume *volume)
 {
-	char size[CMD_SIZE_TEXT_BYTES];
+	char size[FORMAT_BYTES];
 
-	printf("%s: %s, %s, %s", volume->device, volume->kind, cmd_format_size(volume->size_bytes, size),
+	printf("%s: %s, %s, %s", volume->device, volume->kind, format_size(volume->size_bytes, size),
 	       or_dash(volume->content));
 	print_list(", on ", &volume->on);
 	print_list(", in use: ", &volume->uses);
@@ -128,7 +127,7 @@ static void print_findings(const struct layout *layout)
 
 static void print_used(const char *source, const struct usedmap *map)
 {
-	char size[CMD_SIZE_TEXT_BYTES], used[CMD_SIZE_TEXT_BYTES];
+	char size[FORMAT_BYTES], used[FORMAT_BYTES];
 
 	printf("\nused of %s:\n", source);
 	for (size_t i = 0; i < map->piece_count; i++) {
@@ -136,7 +135,7 @@ static void print_used(const char *source, const struct usedmap *map)
 
 		printf("  %*s%s, %s: %s of %s%s%s\n", 2 * piece->depth, "",
 		       piece->label ? piece->label : "disk", or_dash(piece->kind),
-		       cmd_format_size(piece->used_bytes, used), cmd_format_size(piece->size_bytes, size),
+		       format_size(piece->used_bytes, used), format_size(piece->size_bytes, size),
 		       piece->doubt ? ": " : "", piece->doubt ? piece->doubt : "");
 	}
 }

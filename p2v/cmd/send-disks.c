@@ -108,10 +108,10 @@ static struct err *name_disks(struct send_disks *disks)
 static void tell_used(const struct send_disk *disk, const struct usedmap *map, uint64_t size_bytes,
 		      const struct log *log)
 {
-	char used[CMD_SIZE_TEXT_BYTES], size[CMD_SIZE_TEXT_BYTES];
+	char used[FORMAT_BYTES], size[FORMAT_BYTES];
 
-	log_info(log, "%s: %s of %s are in use", disk->path, cmd_format_size(disk->used_bytes, used),
-		 cmd_format_size(size_bytes, size));
+	log_info(log, "%s: %s of %s are in use", disk->path, format_size(disk->used_bytes, used),
+		 format_size(size_bytes, size));
 	for (size_t i = 0; i < map->piece_count; i++) {
 		const struct usedmap_piece *piece = &map->pieces[i];
 

@@ -214,13 +214,13 @@ static struct err *check_changes(void *arg)
 
 	for (size_t i = 0; i < disks->count; i++) {
 		uint64_t bytes;
-		char text[CMD_SIZE_TEXT_BYTES];
+		char text[FORMAT_BYTES];
 
 		if (!send_disk_has_changed(&disks->disks[i], &bytes))
 			continue;
 		return err_advise(err_refused("%s: was written to while it was read%s%s",
 					      disks->disks[i].path, bytes ? ": " : "",
-					      bytes ? cmd_format_size(bytes, text) : ""),
+					      bytes ? format_size(bytes, text) : ""),
 				  "see that nothing uses it, and run the same command again: only what "
 				  "differs travels");
 	}
@@ -232,12 +232,11 @@ static void warn_of_changes(const struct send_disks *disks, const struct log *lo
 {
 	for (size_t i = 0; i < disks->count; i++) {
 		uint64_t bytes;
-		char text[CMD_SIZE_TEXT_BYTES];
+		char text[FORMAT_BYTES];
 
 		if (send_disk_has_changed(&disks->disks[i], &bytes))
 			log_warning(log, "%s: %s written while it was read: the copy is not of one moment",
-				    disks->disks[i].path,
-				    bytes ? cmd_format_size(bytes, text) : "something was");
+				    disks->disks[i].path, bytes ? format_size(bytes, text) : "something was");
 	}
 }
 
@@ -300,13 +299,13 @@ static struct err *report_json(const struct send_disks *disks, const struct send
 static struct err *report(const struct send_options *options, const struct send_disks *disks,
 			  const struct sender_result *result)
 {
-	char read_text[CMD_SIZE_TEXT_BYTES], content[CMD_SIZE_TEXT_BYTES], wire[CMD_SIZE_TEXT_BYTES];
+	char read_text[FORMAT_BYTES], content[FORMAT_BYTES], wire[FORMAT_BYTES];
 
 	if (options->json)
 		return report_json(disks, result);
 	printf("job %s is complete: %s read, %s differed, %s went over the wire\n", options->name,
-	       cmd_format_size(result->read_bytes, read_text),
-	       cmd_format_size(result->content_bytes, content), cmd_format_size(result->wire_bytes, wire));
+	       format_size(result->read_bytes, read_text), format_size(result->content_bytes, content),
+	       format_size(result->wire_bytes, wire));
 	return NULL;
 }
 

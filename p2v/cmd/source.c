@@ -38,17 +38,17 @@ static struct err *check_whole(const struct source *source, const struct gpt_hea
 {
 	uint64_t sectors = source->blk->size_bytes / source->sector_bytes;
 	uint64_t last = le64_get(header->last_usable_lba);
-	char has[CMD_SIZE_TEXT_BYTES], wants[CMD_SIZE_TEXT_BYTES];
+	char has[FORMAT_BYTES], wants[FORMAT_BYTES];
 
 	if (last < sectors)
 		return NULL;
 	return err_advise(
 		err_refused("%s: is cut off: it has %s, and its partition table (GPT) is for at least %s",
-			    source->path, cmd_format_size(source->blk->size_bytes, has),
-			    cmd_format_size(last > UINT64_MAX / source->sector_bytes
-						    ? UINT64_MAX
-						    : last * source->sector_bytes,
-					    wants)),
+			    source->path, format_size(source->blk->size_bytes, has),
+			    format_size(last > UINT64_MAX / source->sector_bytes
+						? UINT64_MAX
+						: last * source->sector_bytes,
+					wants)),
 		"copy the disk again, all of it; of disks in a RAID set, copy the set");
 }
 
@@ -76,7 +76,7 @@ static struct err *warn_if_cut(const struct source *source, const struct log *lo
 	for (unsigned i = 0; i < 4; i++) {
 		const struct mbr_entry *entry = &mbr.entries[i];
 		uint64_t end = (uint64_t)le32_get(entry->start_lba) + le32_get(entry->size_lba);
-		char missing[CMD_SIZE_TEXT_BYTES];
+		char missing[FORMAT_BYTES];
 
 		/* A boot sector of a file system has other things there. */
 		if (entry->flags & 0x7f)
@@ -87,7 +87,7 @@ static struct err *warn_if_cut(const struct source *source, const struct log *lo
 				"%s: partition %u ends %s behind the end of the disk: if the image was cut "
 				"off, copy the disk again",
 				source->path, i + 1,
-				cmd_format_size((end - sectors) * source->sector_bytes, missing));
+				format_size((end - sectors) * source->sector_bytes, missing));
 	}
 	return NULL;
 }

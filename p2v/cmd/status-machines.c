@@ -186,12 +186,12 @@ static void print_machine(const char *dir, const struct machines *machines, size
 	putchar('\n');
 	for (size_t k = 0; k < BUNDLE_FILES; k++) {
 		CLEANUP_FREE char *path = NULL;
-		char size[CMD_SIZE_TEXT_BYTES];
+		char size[FORMAT_BYTES];
 		struct stat st;
 
 		if (!find_bundle(dir, machine, bundle_files[k], &path, &st))
 			continue;
-		printf("    support bundle %s, %s", path, cmd_format_size(st.st_size, size));
+		printf("    support bundle %s, %s", path, format_size(st.st_size, size));
 		print_time(", of ", st.st_mtim.tv_sec);
 		putchar('\n');
 	}

@@ -68,7 +68,7 @@ void status_print_words(const char *words)
 
 static void print_machine(const struct machine *machine)
 {
-	char memory[CMD_SIZE_TEXT_BYTES];
+	char memory[FORMAT_BYTES];
 
 	fputs("    ", stdout);
 	status_print_words(machine->hardware.vendor ?: "unknown vendor");
@@ -78,19 +78,19 @@ static void print_machine(const struct machine *machine)
 	if (machine->processors)
 		printf(", %u processor%s", machine->processors, machine->processors == 1 ? "" : "s");
 	if (machine->memory_bytes)
-		printf(", %s memory", cmd_format_size(machine->memory_bytes, memory));
+		printf(", %s memory", format_size(machine->memory_bytes, memory));
 	printf(", %zu network interface%s\n", machine->nic_count, machine->nic_count == 1 ? "" : "s");
 }
 
 static void print_job(const struct checkpoint *job, uint64_t size_bytes)
 {
-	char size[CMD_SIZE_TEXT_BYTES], when[32] = "";
+	char size[FORMAT_BYTES], when[32] = "";
 	struct tm local;
 
 	if (job->completed && localtime_r(&job->completed, &local))
 		strftime(when, sizeof when, "%Y-%m-%d %H:%M", &local);
 	printf("%-20s %2zu disk%s %10s  %s%s%s%s\n", job->name, job->disk_count,
-	       job->disk_count == 1 ? " " : "s", cmd_format_size(size_bytes, size),
+	       job->disk_count == 1 ? " " : "s", format_size(size_bytes, size),
 	       job->complete ? "complete" : "being received",
 	       *when ? (job->complete ? ", " : ", last complete ") : "", when, "");
 }

@@ -28,9 +28,9 @@ static void print_line(const char *name, const char *value)
 
 static void print_size(const char *name, uint64_t bytes)
 {
-	char text[CMD_SIZE_TEXT_BYTES];
+	char text[FORMAT_BYTES];
 
-	printf("  %-18s %s (%" PRIu64 " bytes)\n", name, cmd_format_size(bytes, text), bytes);
+	printf("  %-18s %s (%" PRIu64 " bytes)\n", name, format_size(bytes, text), bytes);
 }
 
 static void print_guid(const char *name, const struct guid *guid)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* p2v vhdx: dispatches to a command; and what the commands share. */
+/* p2v vhdx: its commands, and what they share. */
 #include "p2v/cmd/vhdx.h"
 
 #include <stdio.h>
@@ -27,38 +27,16 @@ static const struct verb commands[] = {
 	{"repair", "FILE [--dry-run] [options]", "put a damaged VHDX right", vhdx_cmd_repair},
 };
 
-static void print_usage(FILE *stream)
-{
-	fputs("p2v vhdx works on disk images: VHDX, VHD and raw ones, by their content.\n\n", stream);
-	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-		fprintf(stream, "  p2v vhdx %-8s %-28s %s\n", commands[i].name, commands[i].arguments,
-			commands[i].summary);
-	fputs("\n'p2v vhdx COMMAND --help' tells more, 'man p2v-vhdx' all of it.\n", stream);
-}
-
-static struct err *run_command(const struct verb *command, int argc, char **argv)
-{
-	CLEANUP_FREE char *name = xasprintf("vhdx %s", command->name);
-
-	/* What a command calls itself in its messages. */
-	argv[0] = name;
-	return command->run(argc, argv);
-}
-
 struct err *cmd_vhdx(int argc, char **argv)
 {
-	if (argc < 2) {
-		print_usage(stderr);
-		return err_advise(err_usage("vhdx: no command given"), "'p2v vhdx --help' lists them");
-	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-		print_usage(stdout);
-		return NULL;
-	}
-	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-		if (!strcmp(argv[1], commands[i].name))
-			return run_command(&commands[i], argc - 1, argv + 1);
-	return err_advise(err_usage("vhdx: '%s' is no command", argv[1]), "'p2v vhdx --help' lists them");
+	static const struct command_group group = {
+		.name = "vhdx",
+		.summary = "p2v vhdx works on disk images: VHDX, VHD and raw ones, by their content.",
+		.commands = commands,
+		.count = sizeof commands / sizeof *commands,
+	};
+
+	return cmd_run_command(&group, argc, argv);
 }
 
 struct err *vhdx_check_arguments(int argc, char **argv, int count, const char *wanted)
