@@ -16,6 +16,13 @@ void must(struct err *err)
 		fail_msg("%s", err_message(err));
 }
 
+void must_be_refused(struct err *err)
+{
+	assert_non_null(err);
+	assert_int_equal(err_kind(err), ERR_REFUSED);
+	err_free(err);
+}
+
 void must_run(const char *const *argv)
 {
 	must(run_argv(argv, &(struct run_options){0}, NULL));

@@ -18,30 +18,10 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/scratch.h"
 #include "p2v/base/strv.h"
+#include "tests/capture/lib-must.h"
+#include "tests/iso/lib-folder.h"
 
 #define EPOCH 1700000000
-
-static struct scratch *folder;
-
-static void assert_ok(struct err *err)
-{
-	if (err)
-		fail_msg("%s", err_message(err));
-}
-
-static int make_folder(void **state)
-{
-	(void)state;
-	assert_ok(scratch_create("/var/tmp", "p2v-test", &folder));
-	return 0;
-}
-
-static int remove_folder(void **state)
-{
-	(void)state;
-	scratch_destroy(folder);
-	return 0;
-}
 
 static void write_text(const char *path, const char *text)
 {
@@ -93,7 +73,7 @@ static char *write_tree(const char *name, const char *source, bool backwards)
 	char *path = scratch_file(folder, name);
 
 	fill(tree, source, backwards);
-	assert_ok(image_tree_write(tree, path, EPOCH));
+	must(image_tree_write(tree, path, EPOCH));
 	return path;
 }
 
@@ -183,7 +163,7 @@ static void test_twice(void **state)
 	(void)state;
 	image_tree_add_text(tree, "/a", 0644, "first");
 	image_tree_add_text(tree, "/a", 0600, "second");
-	assert_ok(image_tree_write(tree, path, EPOCH));
+	must(image_tree_write(tree, path, EPOCH));
 	list_archive(path, &lines);
 	assert_int_equal(lines.count, 1);
 	assert_string_equal(lines.items[0], "a 100644 first");

@@ -12,23 +12,11 @@
 
 #include "iso/config-image.h"
 #include "p2v/base/mem.h"
+#include "tests/capture/lib-must.h"
 
 static const char *const texts[] = {
 	"", "a", "ab\n", "abc\n", "server=192.0.2.1\nkey=ABCDE-FGHJK-MNPQR-STVWX-YZ012\nname=web01\n",
 };
-
-static void assert_ok(struct err *err)
-{
-	if (err)
-		fail_msg("%s", err_message(err));
-}
-
-static void assert_refused(struct err *err)
-{
-	assert_non_null(err);
-	assert_int_equal(err_kind(err), ERR_REFUSED);
-	err_free(err);
-}
 
 static void test_round_trip(void **state)
 {
@@ -38,8 +26,8 @@ static void test_round_trip(void **state)
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		CLEANUP_FREE char *text = NULL;
 
-		assert_ok(config_image_make(texts[i], image));
-		assert_ok(config_image_read(image, &text));
+		must(config_image_make(texts[i], image));
+		must(config_image_read(image, &text));
 		assert_string_equal(text, texts[i]);
 	}
 }
@@ -72,7 +60,7 @@ static void test_is_an_archive(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-		assert_ok(config_image_make(texts[i], image));
+		must(config_image_make(texts[i], image));
 		check_archive(image, texts[i]);
 	}
 }
@@ -99,7 +87,7 @@ static void test_limit(void **state)
 	{
 		CLEANUP_FREE char *again = NULL;
 
-		assert_ok(config_image_read(image, &again));
+		must(config_image_read(image, &again));
 		assert_string_equal(again, text);
 	}
 }
@@ -112,7 +100,7 @@ static void test_damage(void **state)
 	size_t text_at;
 
 	(void)state;
-	assert_ok(config_image_make(text, image));
+	must(config_image_make(text, image));
 	text_at = (unsigned char *)memmem(image, CONFIG_IMAGE_BYTES, text, strlen(text)) - image;
 	for (size_t i = 0; i < CONFIG_IMAGE_BYTES; i += i < 1024 ? 1 : 997) {
 		CLEANUP_FREE char *found = NULL;
@@ -120,13 +108,13 @@ static void test_damage(void **state)
 		if (i >= text_at && i < text_at + strlen(text))
 			continue;
 		image[i] ^= 1;
-		assert_refused(config_image_read(image, &found));
+		must_be_refused(config_image_read(image, &found));
 		image[i] ^= 1;
 	}
 	{
 		CLEANUP_FREE char *found = NULL;
 
-		assert_ok(config_image_read(image, &found));
+		must(config_image_read(image, &found));
 	}
 }
 
@@ -139,13 +127,13 @@ static void test_sizes(void **state)
 	unsigned char *name;
 
 	(void)state;
-	assert_ok(config_image_make("x", image));
+	must(config_image_make("x", image));
 	name = memmem(image, CONFIG_IMAGE_BYTES, "etc/p2v.conf", 12);
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		CLEANUP_FREE char *found = NULL;
 
 		memcpy(name - 110 + 54, sizes[i], 8);
-		assert_refused(config_image_read(image, &found));
+		must_be_refused(config_image_read(image, &found));
 	}
 }
 

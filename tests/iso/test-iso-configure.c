@@ -16,21 +16,8 @@
 #include "iso/iso9660.h"
 #include "p2v/base/mem.h"
 #include "p2v/base/scratch.h"
-
-static struct scratch *folder;
-
-static void assert_ok(struct err *err)
-{
-	if (err)
-		fail_msg("%s", err_message(err));
-}
-
-static void assert_refused(struct err *err)
-{
-	assert_non_null(err);
-	assert_int_equal(err_kind(err), ERR_REFUSED);
-	err_free(err);
-}
+#include "tests/capture/lib-must.h"
+#include "tests/iso/lib-folder.h"
 
 static char *write_file(const char *name, const void *data, size_t bytes)
 {
@@ -53,29 +40,15 @@ static char *make_iso(const char *name, const char *application, const void *con
 	const char *const argv[] = {"xorriso",	 "-as",		  "mkisofs", "-quiet", "-r",  "-A",
 				    application, "-graft-points", "-o",	     path,     graft, NULL};
 
-	assert_ok(run_argv(argv, NULL, NULL));
+	must(run_argv(argv, NULL, NULL));
 	return path;
-}
-
-static int make_folder(void **state)
-{
-	(void)state;
-	assert_ok(scratch_create("/var/tmp", "p2v-test", &folder));
-	return 0;
-}
-
-static int remove_folder(void **state)
-{
-	(void)state;
-	scratch_destroy(folder);
-	return 0;
 }
 
 static char *make_medium(const char *name)
 {
 	CLEANUP_FREE unsigned char *image = xmalloc(CONFIG_IMAGE_BYTES);
 
-	assert_ok(config_image_make("", image));
+	must(config_image_make("", image));
 	return make_iso(name, MEDIUM_APPLICATION_ID, image, CONFIG_IMAGE_BYTES);
 }
 
@@ -88,24 +61,24 @@ static void test_round_trip(void **state)
 	uint64_t offset, bytes;
 
 	(void)state;
-	assert_ok(blk_file_open(path, BLK_FILE_WRITE, 0, &blk));
+	must(blk_file_open(path, BLK_FILE_WRITE, 0, &blk));
 	before = xmalloc(blk->size_bytes);
 	after = xmalloc(blk->size_bytes);
-	assert_ok(blk_pread(blk, before, blk->size_bytes, 0));
+	must(blk_pread(blk, before, blk->size_bytes, 0));
 	for (size_t i = 0; i < 3; i++) {
 		static const char *const texts[] = {"server=192.0.2.1\nname=a\n", "name=b\n", ""};
 		CLEANUP_FREE char *text = NULL;
 
-		assert_ok(configure_write(blk, texts[i]));
-		assert_ok(configure_read(blk, &text));
+		must(configure_write(blk, texts[i]));
+		must(configure_read(blk, &text));
 		assert_string_equal(text, texts[i]);
 	}
 	/* Without a setting it is again what it was; with one, nothing but the file has changed. */
-	assert_ok(blk_pread(blk, after, blk->size_bytes, 0));
+	must(blk_pread(blk, after, blk->size_bytes, 0));
 	assert_memory_equal(before, after, blk->size_bytes);
-	assert_ok(configure_write(blk, "name=c\n"));
-	assert_ok(blk_pread(blk, after, blk->size_bytes, 0));
-	assert_ok(iso9660_find(blk, "BOOT/CONFIG.IMG;1", &offset, &bytes));
+	must(configure_write(blk, "name=c\n"));
+	must(blk_pread(blk, after, blk->size_bytes, 0));
+	must(iso9660_find(blk, "BOOT/CONFIG.IMG;1", &offset, &bytes));
 	assert_memory_equal(before, after, offset);
 	assert_memory_not_equal(before + offset, after + offset, bytes);
 	assert_memory_equal(before + offset + bytes, after + offset + bytes,
@@ -119,14 +92,14 @@ static void refuse(const char *path)
 	CLEANUP_FREE unsigned char *after = NULL;
 	char *text = NULL;
 
-	assert_ok(blk_file_open(path, BLK_FILE_WRITE, 0, &blk));
+	must(blk_file_open(path, BLK_FILE_WRITE, 0, &blk));
 	before = xmalloc(blk->size_bytes + 1);
 	after = xmalloc(blk->size_bytes + 1);
-	assert_ok(blk_pread(blk, before, blk->size_bytes, 0));
-	assert_refused(configure_read(blk, &text));
+	must(blk_pread(blk, before, blk->size_bytes, 0));
+	must_be_refused(configure_read(blk, &text));
 	assert_null(text);
-	assert_refused(configure_write(blk, "name=x\n"));
-	assert_ok(blk_pread(blk, after, blk->size_bytes, 0));
+	must_be_refused(configure_write(blk, "name=x\n"));
+	must(blk_pread(blk, after, blk->size_bytes, 0));
 	assert_memory_equal(before, after, blk->size_bytes);
 }
 
@@ -142,7 +115,7 @@ static void test_refusals(void **state)
 	CLEANUP_FREE char *other = NULL;
 
 	(void)state;
-	assert_ok(config_image_make("", image));
+	must(config_image_make("", image));
 	short_config = make_iso("short", MEDIUM_APPLICATION_ID, image, CONFIG_IMAGE_BYTES - 4);
 	other = make_iso("other", "SOME OTHER MEDIUM", image, CONFIG_IMAGE_BYTES);
 	refuse(empty);
@@ -162,9 +135,9 @@ static void test_too_long(void **state)
 
 	(void)state;
 	memset(text, 'x', CONFIG_IMAGE_BYTES);
-	assert_ok(blk_file_open(path, BLK_FILE_WRITE, 0, &blk));
-	assert_refused(configure_write(blk, text));
-	assert_ok(configure_read(blk, &found));
+	must(blk_file_open(path, BLK_FILE_WRITE, 0, &blk));
+	must_be_refused(configure_write(blk, text));
+	must(configure_read(blk, &found));
 	assert_string_equal(found, "");
 }
 
@@ -177,11 +150,11 @@ static void test_config_alone(void **state)
 	CLEANUP_BLK struct blk *blk = NULL;
 
 	(void)state;
-	assert_ok(config_image_make("name=old\n", image));
+	must(config_image_make("name=old\n", image));
 	path = write_file("config.img", image, CONFIG_IMAGE_BYTES);
-	assert_ok(blk_file_open(path, BLK_FILE_WRITE, 0, &blk));
-	assert_ok(configure_write(blk, "name=new\n"));
-	assert_ok(configure_read(blk, &text));
+	must(blk_file_open(path, BLK_FILE_WRITE, 0, &blk));
+	must(configure_write(blk, "name=new\n"));
+	must(configure_read(blk, &text));
 	assert_string_equal(text, "name=new\n");
 }
 
@@ -200,10 +173,10 @@ static void test_paths(void **state)
 	uint64_t offset, bytes;
 
 	(void)state;
-	assert_ok(blk_file_open(path, 0, 0, &blk));
+	must(blk_file_open(path, 0, 0, &blk));
 	for (size_t i = 0; i < sizeof missing / sizeof *missing; i++)
-		assert_refused(iso9660_find(blk, missing[i], &offset, &bytes));
-	assert_ok(iso9660_find(blk, "BOOT/CONFIG.IMG;1", &offset, &bytes));
+		must_be_refused(iso9660_find(blk, missing[i], &offset, &bytes));
+	must(iso9660_find(blk, "BOOT/CONFIG.IMG;1", &offset, &bytes));
 	assert_int_equal(bytes, CONFIG_IMAGE_BYTES);
 }
 
@@ -218,11 +191,11 @@ static void test_damage(void **state)
 	uint64_t tree_bytes = 40 * 2048;
 
 	(void)state;
-	assert_ok(blk_file_open(path, 0, 0, &file));
+	must(blk_file_open(path, 0, 0, &file));
 	data = xmalloc(file->size_bytes);
-	assert_ok(blk_pread(file, data, file->size_bytes, 0));
-	assert_ok(blk_mem_create(file->size_bytes, &blk));
-	assert_ok(blk_pwrite(blk, data, file->size_bytes, 0, 0));
+	must(blk_pread(file, data, file->size_bytes, 0));
+	must(blk_mem_create(file->size_bytes, &blk));
+	must(blk_pwrite(blk, data, file->size_bytes, 0, 0));
 	for (uint64_t at = 16 * 2048; at < tree_bytes; at++) {
 		/* What is unused is full of zeros: there a few do. */
 		if (!data[at] && at % 16)
@@ -231,14 +204,14 @@ static void test_damage(void **state)
 			uint64_t offset = 0, bytes = 0;
 			struct err *err;
 
-			assert_ok(blk_pwrite(blk, &values[i], 1, at, 0));
+			must(blk_pwrite(blk, &values[i], 1, at, 0));
 			err = iso9660_find(blk, "BOOT/CONFIG.IMG;1", &offset, &bytes);
 			if (err)
 				err_free(err);
 			else
 				assert_true(offset <= file->size_bytes && bytes <= file->size_bytes - offset);
 		}
-		assert_ok(blk_pwrite(blk, &data[at], 1, at, 0));
+		must(blk_pwrite(blk, &data[at], 1, at, 0));
 	}
 }
 
