@@ -26,6 +26,19 @@ stop_appliance() {
 	wait "$appliance_pid"
 }
 
+# appliance_copy ROOT FOLDER [TAR-OPTION...]: the tree becomes the content of what is
+# mounted there; FOLDER is for a pipe.
+appliance_copy() {
+	local root=$1 fifo=$2/fifo
+	shift 2
+
+	mkfifo "$fifo"
+	tar -C "$root" --xattrs "$@" -cf - . >"$fifo" &
+	appliance tar-in "$fifo" /
+	wait $!
+	rm "$fifo"
+}
+
 # appliance LINE: runs a line of guestfish and prints its output. Guestfish ends
 # at its first error, and with it the answers.
 appliance() {

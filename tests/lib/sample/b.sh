@@ -111,18 +111,12 @@ restrict_lvm() {
 # The devices file comes last: it hides the appliance's /dev/sda3 from GRUB's
 # tools as well.
 copy_system() {
-	local root=$1 fifo=$2/fifo
-
 	appliance mount /dev/$GROUP/root /
 	appliance mkdir /boot
 	appliance mount /dev/sda2 /boot
 	appliance mkdir /boot/efi
 	appliance mount /dev/sda1 /boot/efi
-	mkfifo "$fifo"
-	tar -C "$root" --exclude=./etc/lvm/devices/system.devices --xattrs -cf - . >"$fifo" &
-	appliance tar-in "$fifo" /
-	wait $!
-	rm "$fifo"
+	appliance_copy "$1" "$2" --exclude=./etc/lvm/devices/system.devices
 }
 
 install_grub() {

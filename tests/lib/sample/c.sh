@@ -99,18 +99,12 @@ configure_grub() {
 }
 
 copy_system() {
-	local root=$1 fifo=$2/fifo
-
 	appliance mount /dev/$GROUP/root /
 	appliance mkdir /boot
 	appliance mount /dev/md0 /boot
 	appliance mkdir /srv
 	appliance mount /dev/$GROUP/srv /srv
-	mkfifo "$fifo"
-	tar -C "$root" --xattrs -cf - . >"$fifo" &
-	appliance tar-in "$fifo" /
-	wait $!
-	rm "$fifo"
+	appliance_copy "$1" "$2"
 }
 
 install_grub() {
