@@ -118,5 +118,5 @@ head -c 70000 /dev/zero | tr '\0' x | fold -w 60000 | head -n 1 >"$work/long"
 check 'more than fits' refuses 3 'bytes' "$p2v" iso configure "$work/plain.iso" --in-place \
 	--name "$(cat "$work/long")" --limit "$(cat "$work/long")"
 check 'none of that has changed anything' cmp "$work/plain.iso" "$work/again.iso"
-check 'nor left anything' test -z "$(find "$work" -maxdepth 1 -name '.p2v*')"
+check 'nor left anything' test -z "$(find "$work" -mindepth 1 -maxdepth 1 -name '.*')"
 finish
