@@ -306,7 +306,7 @@ check-all: check
 	@$(PROVE_ENV) P2V_CROSS_SEEDS=500 P2V_DAMAGES=20000 tests/lib/run-tests $(O) \
 	  $(O)/tests/vhdx/test-vhdx-cross $(O)/tests/vhdx/test-vhdx-chance
 	@$(PROVE_ENV) P2V_SYNC_STREAMS=10000 P2V_SYNC_CUTS=200 tests/lib/run-tests $(O) \
-	  $(O)/tests/sync/test-sync-hostile $(O)/tests/sync/test-sync-transfer
+	  $(O)/tests/sync/test-sync-hostile $(O)/tests/sync/test-sync-interrupted
 	@$(PROVE_ENV) P2V_SYNC_KILLS=200 P2V_RECEIVED_SERVERS='a2 b' tests/lib/run-tests $(O) \
 	  tests/e2e/sync-kills.sh tests/e2e/convert-received.sh
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(long_scripts)

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -20,6 +21,14 @@ void must_be_refused(struct err *err)
 {
 	assert_non_null(err);
 	assert_int_equal(err_kind(err), ERR_REFUSED);
+	err_free(err);
+}
+
+void must_fail_with(struct err *err, const char *text)
+{
+	assert_non_null(err);
+	if (!strstr(err_message(err), text))
+		fail_msg("'%s' is not in '%s'", text, err_message(err));
 	err_free(err);
 }
 

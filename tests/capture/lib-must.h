@@ -7,6 +7,7 @@
 
 void must(struct err *err); /* shows the error's text */
 void must_be_refused(struct err *err); /* an error of kind ERR_REFUSED, which is freed */
+void must_fail_with(struct err *err, const char *text); /* the text is in its message; frees it */
 void must_run(const char *const *argv);
 
 #endif

@@ -16,6 +16,8 @@
 
 #include "p2v/base/mem.h"
 
+#define MIB (1ull << 20)
+
 static struct err *open_copy(struct sync_world *world, const char *folder, size_t number, unsigned flags,
 			     uint64_t size_bytes, struct blk **ret_blk)
 {
@@ -221,6 +223,21 @@ struct err *sync_world_send(struct sync_world *world, const struct sender_disk *
 	return sender_run(&options, result);
 }
 
+struct channel *sync_world_say_hello(struct sync_world *world, struct message_hello hello)
+{
+	const struct message message = {.type = WIRE_HELLO, .hello = hello};
+	struct channel *channel;
+	struct tls *tls;
+	int fd;
+
+	assert_null(sync_world_connect(world, &fd));
+	assert_null(tls_connect(world->key, fd, fd, SYNC_ANSWER_LIMIT_NS, &tls));
+	assert_null(channel_create(tls, "the receiver", &channel));
+	channel_set_limits(channel, SYNC_ANSWER_LIMIT_NS, SYNC_ANSWER_LIMIT_NS);
+	assert_null(channel_send(channel, &message));
+	return channel;
+}
+
 bool sync_world_is_equal(struct sync_world *world, size_t number, struct blk *disk)
 {
 	enum { STEP = 1 << 20 };
@@ -258,4 +275,19 @@ void sync_write_random(struct blk *disk, uint64_t offset, size_t bytes, uint64_t
 
 	sync_fill_random(data, bytes, seed * 0x9e3779b97f4a7c15 + 1);
 	assert_null(blk_pwrite(disk, data, bytes, offset, 0));
+}
+
+struct blk *sync_make_disk(uint64_t seed)
+{
+	struct blk *disk;
+	CLEANUP_FREE char *text = xcalloc(1, 4 * MIB);
+
+	assert_null(blk_mem_create(SYNC_DISK_BYTES, &disk));
+	for (uint64_t at = 0; at < 40 * MIB; at += 4 * MIB)
+		sync_write_random(disk, at + seed * 4096, 2 * MIB, seed + at);
+	for (size_t i = 0; i < 4 * MIB; i++)
+		text[i] = "the quick brown fox "[(i * seed + i / 977) % 20];
+	assert_null(blk_pwrite(disk, text, 4 * MIB, 18 * MIB, 0));
+	sync_write_random(disk, SYNC_DISK_BYTES - 700, 700, seed);
+	return disk;
 }

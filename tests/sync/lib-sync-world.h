@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "p2v/base/scratch.h"
+#include "p2v/sync/channel.h"
 #include "p2v/sync/receiver.h"
 #include "p2v/sync/sender.h"
 
@@ -33,6 +34,8 @@ struct sync_world {
 	atomic_uint lines; /* directions of them that are carried: nobody waits for these but deinit */
 };
 
+#define CLEANUP_WORLD CLEANUP(sync_world_deinit)
+
 /* Asserts that it works; deinit waits for all connections to end. */
 void sync_world_init(struct sync_world *world);
 void sync_world_deinit(struct sync_world *world);
@@ -50,11 +53,19 @@ struct err *sync_world_connect(void *arg, int *ret_fd);
 struct err *sync_world_send(struct sync_world *world, const struct sender_disk *disks, size_t count,
 			    struct sender_options options, struct sender_result *result);
 
+#define SYNC_ANSWER_LIMIT_NS 30000000000ull
+/* A connection made by hand: the handshake and a hello, which the receiver has not answered yet. */
+struct channel *sync_world_say_hello(struct sync_world *world, struct message_hello hello);
+
 /* Whether the copy of that number in "job" has the content of the disk. */
 bool sync_world_is_equal(struct sync_world *world, size_t number, struct blk *disk);
 
 /* Bytes that are the same for the same seed, and do not compress. */
 void sync_fill_random(uint8_t *data, size_t bytes, uint64_t seed);
 void sync_write_random(struct blk *disk, uint64_t offset, size_t bytes, uint64_t seed);
+
+/* A disk in memory that ends in a short block: half of it random, some of it text, the rest zeros. */
+#define SYNC_DISK_BYTES ((40ull << 20) + 512)
+struct blk *sync_make_disk(uint64_t seed);
 
 #endif

@@ -19,51 +19,41 @@
 #include "p2v/base/mem.h"
 #include "p2v/sync/announce.h"
 #include "p2v/sync/announced.h"
-#include "p2v/sync/channel.h"
 #include "tests/sync/lib-sync-world.h"
 
-#define LIMIT_NS 30000000000ull
 #define FOLDER ".machines/01000000000000000000000000000000"
 
 /* A connection made by hand, welcomed. */
-struct liar {
+struct teller {
 	struct sync_world world;
 	struct channel *channel;
 	struct message *message;
 };
 
-static struct channel *come(struct liar *liar, unsigned max_version)
+static struct channel *come(struct teller *liar, unsigned max_version)
 {
-	struct message hello = {.type = WIRE_HELLO,
-				.hello = {WIRE_OLDEST_VERSION, max_version, WIRE_CONTROL, {0}}};
-	struct channel *channel;
-	struct tls *tls;
-	int fd;
+	const struct message_hello hello = {WIRE_OLDEST_VERSION, max_version, WIRE_CONTROL, {0}};
+	struct channel *channel = sync_world_say_hello(&liar->world, hello);
 
-	assert_null(sync_world_connect(&liar->world, &fd));
-	assert_null(tls_connect(liar->world.key, fd, fd, LIMIT_NS, &tls));
-	assert_null(channel_create(tls, "the receiver", &channel));
-	channel_set_limits(channel, LIMIT_NS, LIMIT_NS);
-	assert_null(channel_send(channel, &hello));
 	assert_null(channel_receive(channel, CHANNEL_TYPE(WIRE_WELCOME), liar->message, NULL));
 	assert_int_equal(liar->message->welcome.version, max_version);
 	return channel;
 }
 
-static void liar_init(struct liar *liar)
+static void teller_init(struct teller *liar)
 {
 	sync_world_init(&liar->world);
 	liar->message = xmalloc(sizeof *liar->message);
 	liar->channel = come(liar, WIRE_VERSION);
 }
 
-static void liar_deinit(struct liar *liar)
+static void teller_deinit(struct teller *liar)
 {
 	channel_destroy(liar->channel);
 	free(liar->message);
 	sync_world_deinit(&liar->world);
 }
-#define CLEANUP_LIAR CLEANUP(liar_deinit)
+#define CLEANUP_TELLER CLEANUP(teller_deinit)
 
 static struct message announcement(uint8_t id)
 {
@@ -78,7 +68,7 @@ static void say(struct channel *channel, const struct message *message)
 	assert_null(channel_send(channel, message));
 }
 
-static void expect_alive(struct liar *liar, struct channel *channel)
+static void expect_alive(struct teller *liar, struct channel *channel)
 {
 	struct err *err = channel_receive(channel, CHANNEL_TYPE(WIRE_ALIVE), liar->message, NULL);
 
@@ -86,7 +76,7 @@ static void expect_alive(struct liar *liar, struct channel *channel)
 		fail_msg("%s", err_message(err));
 }
 
-static void announce(struct liar *liar, struct channel *channel, uint8_t id)
+static void announce(struct teller *liar, struct channel *channel, uint8_t id)
 {
 	const struct message message = announcement(id);
 
@@ -94,7 +84,7 @@ static void announce(struct liar *liar, struct channel *channel, uint8_t id)
 	expect_alive(liar, channel);
 }
 
-static void expect_refusal(struct liar *liar, const char *why)
+static void expect_refusal(struct teller *liar, const char *why)
 {
 	CLEANUP_ERR struct err *err =
 		channel_receive(liar->channel, CHANNEL_TYPE(WIRE_ALIVE), liar->message, NULL);
@@ -107,14 +97,14 @@ static void expect_refusal(struct liar *liar, const char *why)
 	assert_true(liar->world.warnings > 0);
 }
 
-static bool exists(const struct liar *liar, const char *file)
+static bool exists(const struct teller *liar, const char *file)
 {
 	CLEANUP_FREE char *path = xasprintf("%s/%s", scratch_path(liar->world.scratch), file);
 
 	return !access(path, F_OK);
 }
 
-static void expect_service(struct liar *liar)
+static void expect_service(struct teller *liar)
 {
 	CLEANUP_CHANNEL struct channel *channel = come(liar, WIRE_VERSION);
 
@@ -156,9 +146,9 @@ static void test_lies(void **state)
 	for (size_t i = 0; i <= sizeof cases / sizeof *cases; i++) {
 		bool is_last = i == sizeof cases / sizeof *cases;
 		const struct message *const *messages = is_last ? unanswered : cases[i].messages;
-		CLEANUP_LIAR struct liar liar = {0};
+		CLEANUP_TELLER struct teller liar = {0};
 
-		liar_init(&liar);
+		teller_init(&liar);
 		for (size_t k = 0; k < 4 && messages[k]; k++) {
 			bool is_end = k == 3 || !messages[k + 1];
 
@@ -188,10 +178,10 @@ static void test_texts(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		CLEANUP_LIAR struct liar liar = {0};
+		CLEANUP_TELLER struct teller liar = {0};
 		struct message message = announcement(1);
 
-		liar_init(&liar);
+		teller_init(&liar);
 		message.announce.texts[cases[i].which].text = cases[i].text;
 		message.announce.texts[cases[i].which].bytes = strlen(cases[i].text);
 		say(liar.channel, &message);
@@ -204,11 +194,11 @@ static void test_texts(void **state)
 /* Again and again, as fast as it can: refused at some time, not served for ever. */
 static void test_flood(void **state)
 {
-	CLEANUP_LIAR struct liar liar = {0};
+	CLEANUP_TELLER struct teller liar = {0};
 	struct err *err = NULL;
 
 	(void)state;
-	liar_init(&liar);
+	teller_init(&liar);
 	for (unsigned i = 0; i < 10000 && !err; i++) {
 		struct message message = announcement(1);
 
@@ -231,11 +221,11 @@ static void test_bundle_breaks_off(void **state)
 	static const uint8_t data[5];
 	const struct message bundle = {.type = WIRE_BUNDLE, .bundle_bytes = 10},
 			     part = {.type = WIRE_PART, .part = {data, 5}};
-	CLEANUP_LIAR struct liar liar = {0};
+	CLEANUP_TELLER struct teller liar = {0};
 	struct channel *other;
 
 	(void)state;
-	liar_init(&liar);
+	teller_init(&liar);
 	other = come(&liar, WIRE_VERSION);
 	announce(&liar, other, 1);
 	say(other, &bundle);
@@ -265,10 +255,10 @@ static void test_bundle_breaks_off(void **state)
 static void test_older_sender(void **state)
 {
 	const struct message first = announcement(1);
-	CLEANUP_LIAR struct liar liar = {0};
+	CLEANUP_TELLER struct teller liar = {0};
 
 	(void)state;
-	liar_init(&liar);
+	teller_init(&liar);
 	channel_destroy(liar.channel);
 	liar.channel = come(&liar, WIRE_OLDEST_VERSION);
 	say(liar.channel, &first);
@@ -291,7 +281,7 @@ static void *serve_as_older(void *arg)
 	struct tls *tls;
 	bool end = false;
 
-	if (tls_accept(receiver->key, receiver->fd, receiver->fd, LIMIT_NS, &tls) ||
+	if (tls_accept(receiver->key, receiver->fd, receiver->fd, SYNC_ANSWER_LIMIT_NS, &tls) ||
 	    channel_create(tls, "the sender", &channel) ||
 	    channel_receive(channel, CHANNEL_TYPE(WIRE_HELLO), message, NULL) ||
 	    message->hello.min_version > 1 || channel_send(channel, &welcome) ||

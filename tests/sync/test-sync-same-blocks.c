@@ -20,13 +20,11 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
-#include "p2v/sync/channel.h"
 #include "p2v/sync/manifest.h"
 #include "tests/sync/lib-sync-world.h"
 
 #define BLOCK WIRE_MIN_BLOCK_BYTES
 #define DISK_BYTES (64ull * BLOCK)
-#define LIMIT_NS 30000000000ull
 #define HOLD_SECONDS 2
 
 struct gate {
@@ -110,19 +108,12 @@ static struct blk *put_gate(struct blk *copy)
 
 static struct channel *come(struct sync_world *world, enum wire_purpose purpose, struct message *message)
 {
-	struct message hello = {.type = WIRE_HELLO,
-				.hello = {WIRE_OLDEST_VERSION, WIRE_VERSION, purpose, {0}}};
+	struct message_hello hello = {WIRE_OLDEST_VERSION, WIRE_VERSION, purpose, {0}};
 	struct channel *channel;
-	struct tls *tls;
-	int fd;
 
 	if (purpose == WIRE_LANE)
-		memcpy(hello.hello.token, message->welcome.token, WIRE_TOKEN_BYTES);
-	assert_null(sync_world_connect(world, &fd));
-	assert_null(tls_connect(world->key, fd, fd, LIMIT_NS, &tls));
-	assert_null(channel_create(tls, "the receiver", &channel));
-	channel_set_limits(channel, LIMIT_NS, LIMIT_NS);
-	assert_null(channel_send(channel, &hello));
+		memcpy(hello.token, message->welcome.token, WIRE_TOKEN_BYTES);
+	channel = sync_world_say_hello(world, hello);
 	assert_null(channel_receive(channel, CHANNEL_TYPE(WIRE_WELCOME), message, NULL));
 	return channel;
 }
@@ -169,7 +160,7 @@ static void judge(struct sync_world *world, const uint8_t *hash_key)
 
 static void test_same_block_in_the_next_round(void **state)
 {
-	CLEANUP(sync_world_deinit) struct sync_world world = {.wrap_copy = put_gate};
+	CLEANUP_WORLD struct sync_world world = {.wrap_copy = put_gate};
 	CLEANUP_FREE struct message *message = xcalloc(1, sizeof *message);
 	struct message job = {.type = WIRE_JOB, .job = {.name = "job", .name_bytes = 3, .disk_count = 1}};
 	uint8_t hash_key[WIRE_HASH_KEY_BYTES], token[WIRE_TOKEN_BYTES];
