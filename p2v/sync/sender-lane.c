@@ -6,6 +6,10 @@
  * A page is read once, and what is sent, what is hashed and what goes into the
  * root is that reading: if the disk changes meanwhile, the copy is still what
  * the root says.
+ *
+ * A page that differs from the receiver's is held until the receiver has told which
+ * of its blocks do.  Several are asked about before the first answer is waited for,
+ * so that a long line costs its delay once for all of them.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,35 +19,46 @@
 #include "p2v/base/run.h"
 #include "p2v/sync/sender-impl.h"
 
+/* Of all lanes together, in pages that wait for answers, if there are not more lanes than pages in it. */
+#define HELD_BYTES (32ull << 20)
+
+/* A page that is being worked on. */
+struct page {
+	uint32_t disk;
+	uint64_t number, first_block;
+	size_t block_count, bytes;
+	uint8_t *content;
+	wire_hash hashes[WIRE_PAGE_BLOCKS];
+	wire_hash hash;
+	wire_hash theirs[WIRE_PAGE_BLOCKS]; /* what the receiver has of its blocks */
+};
+
 struct lane {
 	struct run *run;
 	struct channel *channel;
 	struct credit credit;
 	struct packer packer;
 	uint32_t block_bytes;
-	uint8_t *page; /* content of one */
+	struct page *pages; /* the first `asked` wait for their answers, in this order */
+	size_t page_capacity, asked;
 	struct message *message; /* received */
 	struct root *roots; /* one a disk: of the pages of this lane */
 	uint64_t read_bytes, content_bytes;
 	struct extents *unreadable; /* one a disk */
 };
 
-/* The page that is being worked on. */
-struct page {
-	uint32_t disk;
-	uint64_t number, first_block;
-	size_t block_count, bytes;
-	wire_hash hashes[WIRE_PAGE_BLOCKS];
-	wire_hash hash;
-};
-
-/* Asks, and takes in what the receiver acknowledges before it answers. */
-static struct err *ask(struct lane *lane, const struct message_query *query, wire_hash *ret_hashes)
+static struct err *ask(struct lane *lane, const struct message_query *query)
 {
-	struct message question = {.type = WIRE_QUERY, .query = *query};
+	const struct message question = {.type = WIRE_QUERY, .query = *query};
+
+	return channel_send(lane->channel, &question);
+}
+
+/* Waits for it, and takes in what the receiver acknowledges before. */
+static struct err *receive_answer(struct lane *lane, const struct message_query *query, wire_hash *ret_hashes)
+{
 	const struct message_query *of = &lane->message->hashes.of;
 
-	TRY(channel_send(lane->channel, &question));
 	for (;;) {
 		TRY(channel_receive(lane->channel, CHANNEL_TYPE(WIRE_DURABLE) | CHANNEL_TYPE(WIRE_HASHES),
 				    lane->message, NULL));
@@ -69,7 +84,7 @@ static struct err *send_zero(struct lane *lane, uint32_t disk, uint64_t first_bl
 /* Blocks of the page that follow one another; the content is at most WIRE_MAX_DATA_BYTES. */
 static struct err *send_data(struct lane *lane, const struct page *page, size_t index, size_t count)
 {
-	const uint8_t *data = lane->page + index * lane->block_bytes;
+	const uint8_t *data = page->content + index * lane->block_bytes;
 	size_t bytes = (index + count) * (size_t)lane->block_bytes;
 	struct message message = {
 		.type = WIRE_DATA,
@@ -95,22 +110,22 @@ static struct err *send_data(struct lane *lane, const struct page *page, size_t 
 /* What is to be done for a block; runs of the same are one message. */
 enum action { KEEP, SEND_ZERO, SEND_DATA };
 
-static enum action action_for(const struct page *page, size_t index, const wire_hash *theirs)
+static enum action action_for(const struct page *page, size_t index)
 {
-	if (hash_equal(page->hashes[index], theirs[index]))
+	if (hash_equal(page->hashes[index], page->theirs[index]))
 		return KEEP;
 	return hash_equal(page->hashes[index], hash_zero) ? SEND_ZERO : SEND_DATA;
 }
 
-static struct err *send_differences(struct lane *lane, const struct page *page, const wire_hash *theirs)
+static struct err *send_differences(struct lane *lane, const struct page *page)
 {
 	size_t most = WIRE_MAX_DATA_BYTES / lane->block_bytes;
 
 	for (size_t i = 0, run; i < page->block_count; i += run) {
-		enum action action = action_for(page, i, theirs);
+		enum action action = action_for(page, i);
 
 		for (run = 1; i + run < page->block_count && run < most; run++)
-			if (action_for(page, i + run, theirs) != action)
+			if (action_for(page, i + run) != action)
 				break;
 		if (action == SEND_ZERO)
 			TRY(send_zero(lane, page->disk, page->first_block + i, run));
@@ -126,7 +141,7 @@ static struct err *read_page(struct lane *lane, struct page *page)
 	CLEANUP_EXTENTS struct extents unreadable = {0};
 	uint64_t offset = page->first_block * lane->block_bytes;
 
-	TRY(read_with_patience(disk->blk, lane->page, page->bytes, offset, &unreadable));
+	TRY(read_with_patience(disk->blk, page->content, page->bytes, offset, &unreadable));
 	lane->read_bytes += page->bytes;
 	for (size_t i = 0; i < unreadable.count; i++)
 		extents_add(&lane->unreadable[page->disk], unreadable.ranges[i].start,
@@ -137,55 +152,89 @@ static struct err *read_page(struct lane *lane, struct page *page)
 				    unreadable.ranges[0].start,
 				    unreadable.ranges[0].end - unreadable.ranges[0].start),
 			"the disk is failing; '--on-read-error zero' sends zeros for what cannot be read");
-	hash_blocks(lane->run->hash_key, lane->page, page->bytes, lane->block_bytes, page->hashes);
+	hash_blocks(lane->run->hash_key, page->content, page->bytes, lane->block_bytes, page->hashes);
 	hash_page(lane->run->hash_key, page->hashes, page->block_count, page->hash);
 	root_add_page(&lane->roots[page->disk], lane->run->hash_key, page->disk, page->number, page->hash);
 	return NULL;
 }
 
+static struct message_query query_for(const struct page *page)
+{
+	return (struct message_query){page->disk, WIRE_BLOCKS, page->block_count, page->first_block};
+}
+
+/* Sends what differs of the pages that were asked about.  All answers come before any content goes: what
+ * waits for credit takes nothing else in. */
+static struct err *settle_pages(struct lane *lane)
+{
+	size_t count = lane->asked;
+
+	lane->asked = 0;
+	for (size_t i = 0; i < count; i++) {
+		const struct message_query query = query_for(&lane->pages[i]);
+
+		TRY(receive_answer(lane, &query, lane->pages[i].theirs));
+	}
+	for (size_t i = 0; i < count; i++)
+		TRY(send_differences(lane, &lane->pages[i]));
+	return NULL;
+}
+
+/* The page is the first that does not wait for an answer; `theirs` is the receiver's hash of it. */
 static struct err *do_page(struct lane *lane, struct page *page, const wire_hash theirs)
 {
-	wire_hash blocks[WIRE_PAGE_BLOCKS] = {{0}};
-	struct message_query query = {page->disk, WIRE_BLOCKS, page->block_count, page->first_block};
-
 	TRY(read_page(lane, page));
 	progress_add(lane->run->options->progress, page->bytes);
 	if (hash_equal(page->hash, theirs))
 		return NULL;
+	if (!hash_equal(theirs, hash_zero)) {
+		const struct message_query query = query_for(page);
+
+		TRY(ask(lane, &query));
+		return ++lane->asked == lane->page_capacity ? settle_pages(lane) : NULL;
+	}
 	/* Where they have zeros there is nothing to ask. */
-	if (!hash_equal(theirs, hash_zero))
-		TRY(ask(lane, &query, blocks));
-	return send_differences(lane, page, blocks);
+	TRY(settle_pages(lane));
+	memset(page->theirs, 0, sizeof page->theirs);
+	return send_differences(lane, page);
+}
+
+static void set_page(const struct lane *lane, const struct work *work, size_t index, struct page *page)
+{
+	uint64_t size_bytes = lane->run->options->disks[work->disk].blk->size_bytes;
+	uint64_t done = (uint64_t)index * WIRE_PAGE_BLOCKS, left = work->block_count - done;
+	uint64_t left_bytes = size_bytes - (work->first_block + done) * lane->block_bytes;
+
+	page->disk = work->disk;
+	page->number = work->first_block / WIRE_PAGE_BLOCKS + index;
+	page->first_block = work->first_block + done;
+	page->block_count = left < WIRE_PAGE_BLOCKS ? left : WIRE_PAGE_BLOCKS;
+	page->bytes = page->block_count * (size_t)lane->block_bytes;
+	if (page->bytes > left_bytes)
+		page->bytes = left_bytes;
 }
 
 static struct err *do_work(struct lane *lane, const struct work *work)
 {
-	uint64_t size_bytes = lane->run->options->disks[work->disk].blk->size_bytes;
-	uint64_t first_page = work->first_block / WIRE_PAGE_BLOCKS;
 	size_t pages = (work->block_count + WIRE_PAGE_BLOCKS - 1) / WIRE_PAGE_BLOCKS;
 	wire_hash theirs[WORK_MAX_PAGES] = {{0}};
-	struct message_query query = {work->disk, WIRE_PAGES, pages, first_page};
+	struct message_query query = {work->disk, WIRE_PAGES, pages, work->first_block / WIRE_PAGE_BLOCKS};
 
 	if (work->is_zero)
 		return send_zero(lane, work->disk, work->first_block, work->block_count);
-	if (!(lane->run->disk_flags[work->disk] & WIRE_DISK_FRESH))
-		TRY(ask(lane, &query, theirs));
+	if (!(lane->run->disk_flags[work->disk] & WIRE_DISK_FRESH)) {
+		TRY(ask(lane, &query));
+		TRY(receive_answer(lane, &query, theirs));
+	}
 	for (size_t i = 0; i < pages; i++) {
-		uint64_t done = (uint64_t)i * WIRE_PAGE_BLOCKS, left = work->block_count - done;
-		struct page page = {.disk = work->disk,
-				    .number = first_page + i,
-				    .first_block = work->first_block + done};
-		uint64_t left_bytes = size_bytes - page.first_block * lane->block_bytes;
+		struct page *page = &lane->pages[lane->asked];
 
 		if (lane->run->stopping)
 			return err_failed("stopped");
-		page.block_count = left < WIRE_PAGE_BLOCKS ? left : WIRE_PAGE_BLOCKS;
-		page.bytes = page.block_count * (size_t)lane->block_bytes;
-		if (page.bytes > left_bytes)
-			page.bytes = left_bytes;
-		TRY(do_page(lane, &page, theirs[i]));
+		set_page(lane, work, i, page);
+		TRY(do_page(lane, page, theirs[i]));
 	}
-	return NULL;
+	return settle_pages(lane);
 }
 
 static struct err *do_all_work(struct lane *lane)
@@ -198,19 +247,35 @@ static struct err *do_all_work(struct lane *lane)
 	return channel_close(lane->channel);
 }
 
+static struct err *make_pages(struct lane *lane)
+{
+	size_t page_bytes = (size_t)lane->block_bytes * WIRE_PAGE_BLOCKS;
+
+	lane->page_capacity = HELD_BYTES / lane->run->lane_count / page_bytes;
+	if (lane->page_capacity < 1)
+		lane->page_capacity = 1;
+	lane->pages = xcalloc(lane->page_capacity, sizeof *lane->pages);
+	for (size_t i = 0; i < lane->page_capacity; i++) {
+		/* So that devices can be read without a copy. */
+		lane->pages[i].content = aligned_alloc(WIRE_MIN_BLOCK_BYTES, page_bytes);
+		if (!lane->pages[i].content)
+			return err_nomem();
+	}
+	return NULL;
+}
+
 static struct err *lane_init(struct lane *lane, struct run *run, unsigned number)
 {
 	size_t disks = run->options->disk_count;
 
 	lane->run = run;
 	lane->block_bytes = sender_block_bytes(run->options);
-	/* So that devices can be read without a copy. */
-	lane->page = aligned_alloc(WIRE_MIN_BLOCK_BYTES, (size_t)lane->block_bytes * WIRE_PAGE_BLOCKS);
 	lane->message = malloc(sizeof *lane->message);
 	lane->roots = xcalloc(disks, sizeof *lane->roots);
 	lane->unreadable = xcalloc(disks, sizeof *lane->unreadable);
-	if (!lane->page || !lane->message)
+	if (!lane->message)
 		return err_nomem();
+	TRY(make_pages(lane));
 	TRY(packer_init(&lane->packer));
 	TRY(sender_connect(run->options, WIRE_LANE, run->token, lane->message, &lane->channel));
 	/* Making content durable may take its time; whether the receiver lives the control connection tells.
@@ -253,7 +318,9 @@ static void lane_deinit(struct lane *lane)
 	free(lane->unreadable);
 	free(lane->roots);
 	free(lane->message);
-	free(lane->page);
+	for (size_t i = 0; lane->pages && i < lane->page_capacity; i++)
+		free(lane->pages[i].content);
+	free(lane->pages);
 	packer_deinit(&lane->packer);
 	credit_deinit(&lane->credit);
 	channel_destroy(lane->channel);
