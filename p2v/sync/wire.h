@@ -63,8 +63,9 @@
  *	                         ←       DURABLE …
  *	close_notify
  *
- * QUERY, DATA, ZERO and SYNC come in any order.  DURABLE may come between QUERY
- * and HASHES.  COMMIT comes when every DATA and ZERO of every lane has been
+ * QUERY, DATA, ZERO and SYNC come in any order; several QUERYs may be under way
+ * on a lane, and are answered in their order.  DURABLE may come between QUERY and
+ * HASHES.  COMMIT comes when every DATA and ZERO of every lane has been
  * acknowledged, and ends what lanes may do.  MACHINE, which may be left out, tells
  * what the disks are part of; the last one counts.  REFUSED is for either end, at any time,
  * instead of any message: it says why in words for people, and what they can do,
