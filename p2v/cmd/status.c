@@ -131,7 +131,7 @@ static struct err *list_jobs(const struct status_options *options, json_t *jobs)
 	DIR *dir = opendir(options->dir);
 
 	if (!dir)
-		return err_advise(err_from_errno(errno, "%s", options->dir),
+		return err_advise(err_as(err_from_errno(errno, "%s", options->dir), ERR_REFUSED),
 				  "name the folder that 'p2v receive --dir' was given");
 	while ((entry = readdir(dir)))
 		if (entry->d_name[0] != '.' && (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN))

@@ -40,7 +40,7 @@ check 'send: a name that is a path' refuses 2 'name of a job' send --disk "$work
 check 'send: nobody there' refuses 1 'Connection refused' "$p2v" send 127.0.0.1:1 --key-file "$key" --disk "$work/disk.img"
 check 'send' send --disk "$work/disk.img" --name x
 check 'send: another disk under the name' refuses 3 "a job 'x' with other disks" send --disk "$work/other.img" --name x
-check 'status: no folder' refuses 1 'No such file' "$p2v" status --dir "$work/none"
+check 'status: no folder' refuses 3 'No such file' "$p2v" status --dir "$work/none"
 check 'status' "$p2v" status --dir "$work/jobs"
 echo '{' >"$work/jobs/x/job.json"
 check 'status: a damaged job' refuses 3 'x/job.json' "$p2v" status --dir "$work/jobs"
