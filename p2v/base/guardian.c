@@ -63,35 +63,54 @@ static void make_tree(struct charge *charge, struct message *message)
 	(void)!send(0, message, sizeof *message, MSG_NOSIGNAL);
 }
 
-static void guard(int socket)
+static void guard(int socket, void *arg)
 {
 	struct charge charge = {0};
 	struct message message;
 	ssize_t got;
 
-	setsid();
-	prctl(PR_SET_NAME, "p2v-guardian");
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	dup2(socket, 0);
-	close_range(1, ~0u, 0);
-	while ((got = recv(0, &message, sizeof message, 0)) == sizeof message ||
+	(void)arg;
+	while ((got = recv(socket, &message, sizeof message, 0)) == sizeof message ||
 	       (got < 0 && errno == EINTR)) {
 		if (got < 0)
 			continue;
 		if (message.kind == MESSAGE_DISMISS)
-			_exit(0);
+			return;
 		if (message.kind == MESSAGE_MAKE_TREE)
 			make_tree(&charge, &message);
 		else
 			memcpy(charge.socket, message.path, sizeof charge.socket);
 	}
 	take_away(&charge);
+}
+
+/* All but 0 and those of the ascending list. */
+static void close_others(const int *keep, size_t keep_count)
+{
+	unsigned next = 1;
+
+	for (size_t i = 0; i < keep_count; i++) {
+		if ((unsigned)keep[i] > next)
+			close_range(next, keep[i] - 1, 0);
+		next = keep[i] + 1;
+	}
+	close_range(next, ~0u, 0);
+}
+
+__attribute__((noreturn)) static void be_guardian(int socket, const struct guardian_charge *charge)
+{
+	setsid();
+	prctl(PR_SET_NAME, charge->name);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	dup2(socket, 0);
+	close_others(charge->keep, charge->keep_count);
+	charge->guard(0, charge->arg);
 	_exit(0);
 }
 
-struct err *guardian_start(struct guardian **ret_guardian)
+struct err *guardian_fork(const struct guardian_charge *charge, struct guardian **ret_guardian)
 {
 	struct guardian *guardian;
 	int ends[2];
@@ -100,10 +119,8 @@ struct err *guardian_start(struct guardian **ret_guardian)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return err_from_errno(errno, "socketpair");
 	pid = fork();
-	if (pid == 0) {
-		close(ends[1]);
-		guard(ends[0]);
-	}
+	if (pid == 0)
+		be_guardian(ends[0], charge);
 	close(ends[0]);
 	if (pid < 0) {
 		close(ends[1]);
@@ -113,6 +130,25 @@ struct err *guardian_start(struct guardian **ret_guardian)
 	*guardian = (struct guardian){pid, ends[1]};
 	*ret_guardian = guardian;
 	return NULL;
+}
+
+struct err *guardian_start(struct guardian **ret_guardian)
+{
+	const struct guardian_charge charge = {.name = "p2v-guardian", .guard = guard};
+
+	return guardian_fork(&charge, ret_guardian);
+}
+
+int guardian_socket(const struct guardian *guardian)
+{
+	return guardian->socket;
+}
+
+void guardian_let_go(struct guardian *guardian)
+{
+	close(guardian->socket);
+	waitpid(guardian->pid, NULL, 0);
+	free(guardian);
 }
 
 /* Should the guardian be gone, there is nobody to tell. */
@@ -158,7 +194,5 @@ void guardian_dismiss(struct guardian *guardian)
 	if (!guardian)
 		return;
 	tell(guardian, &(struct message){.kind = MESSAGE_DISMISS});
-	close(guardian->socket);
-	waitpid(guardian->pid, NULL, 0);
-	free(guardian);
+	guardian_let_go(guardian);
 }

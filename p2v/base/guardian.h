@@ -11,6 +11,8 @@
 #ifndef P2V_BASE_GUARDIAN_H
 #define P2V_BASE_GUARDIAN_H
 
+#include <stddef.h>
+
 #include "p2v/base/err.h"
 
 struct guardian;
@@ -27,6 +29,25 @@ void guardian_watch_socket(struct guardian *guardian, const char *path);
 
 /* There is nothing to take away any more: ends it.  Takes NULL. */
 void guardian_dismiss(struct guardian *guardian);
+
+/*
+ * A process of the same kind that has something else to put right: guard() runs in a forked copy of us, in a
+ * session of its own, deaf to signals that a terminal sends.  It has its end of a socket (SOCK_SEQPACKET),
+ * which ends when we do, and the descriptors to keep, in ascending order and none below 3.  Threads may have
+ * held any lock when it was forked: it must allocate nothing, and call nothing but the kernel.
+ */
+struct guardian_charge {
+	const char *name; /* of the process */
+	void (*guard)(int socket, void *arg);
+	void *arg;
+	const int *keep;
+	size_t keep_count;
+};
+struct err *guardian_fork(const struct guardian_charge *charge, struct guardian **ret_guardian)
+	ERR_MUST_CHECK;
+int guardian_socket(const struct guardian *guardian); /* our end; the guardian's own */
+/* Closes our end, waits for guard() to return, frees. */
+void guardian_let_go(struct guardian *guardian);
 
 DEFINE_CLEANUP(guardian, struct guardian *, guardian_dismiss)
 #define CLEANUP_GUARDIAN CLEANUP(cleanup_guardian)
