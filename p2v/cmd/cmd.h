@@ -15,6 +15,7 @@
 #include "p2v/base/log.h"
 #include "p2v/base/machine.h"
 #include "p2v/base/progress.h"
+#include "p2v/base/size.h"
 
 struct verb {
 	const char *name;
@@ -56,9 +57,6 @@ struct err *cmd_take_options(int argc, char **argv, const struct option *options
 
 /* What getopt_long() found wrong ('?' or ':'), as an error that points to "p2v VERB --help". */
 struct err *cmd_bad_option(const char *verb, int argc, char **argv, int option) ERR_MUST_CHECK;
-
-/* "512", "64K", "2M", "1.5G", "10T" (powers of 1024); ERR_USAGE names `what` otherwise. */
-struct err *cmd_parse_size(const char *what, const char *text, uint64_t *ret_bytes) ERR_MUST_CHECK;
 
 /* "bios", "uefi"; "keep" is FIRMWARE_UNKNOWN. */
 struct err *cmd_parse_firmware(const char *text, enum firmware *ret_firmware) ERR_MUST_CHECK;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the verbs share: options, sizes, messages. */
+/* What the verbs share: options, messages. */
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,30 +55,6 @@ const char *cmd_temporary_dir(void)
 	const char *named = getenv("TMPDIR");
 
 	return named && *named ? named : "/var/tmp";
-}
-
-struct err *cmd_parse_size(const char *what, const char *text, uint64_t *ret_bytes)
-{
-	static const char units[] = "KMGTP";
-	const char *unit;
-	char *end;
-	double value;
-
-	value = strtod(text, &end);
-	unit = *end ? strchr(units, *end & ~0x20) : NULL;
-	if (unit) {
-		value = ldexp(value, 10 * (unit - units + 1));
-		end++;
-		if (*end == 'i')
-			end++;
-		if (*end == 'B' || *end == 'b')
-			end++;
-	}
-	if (end == text || *end || !(value >= 0) || value >= 0x1p63 || value != floor(value) || *text == '-')
-		return err_advise(err_usage("%s: '%s' is no size", what, text),
-				  "say for example 512, 64K, 2M, 1.5G or 10T");
-	*ret_bytes = value;
-	return NULL;
 }
 
 static void write_message(void *arg, enum log_level level, const char *message)

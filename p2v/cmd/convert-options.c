@@ -118,7 +118,7 @@ static struct err *take_value(struct convert_options *options, int option)
 		strv_add(&options->macs, optarg);
 		return NULL;
 	case OPT_MEMORY:
-		return cmd_parse_size("--memory", optarg, &options->memory_bytes);
+		return size_parse("--memory", optarg, &options->memory_bytes);
 	default:
 		return parse_processors(optarg, &options->processors);
 	}

@@ -139,7 +139,7 @@ static struct err *take_option(void *arg, int option)
 		options->name = xstrdup(optarg);
 		return NULL;
 	case OPT_LIMIT:
-		return cmd_parse_size("--limit", optarg, &options->limit_bytes_per_second);
+		return size_parse("--limit", optarg, &options->limit_bytes_per_second);
 	case OPT_READ_ERROR:
 		return take_read_error(options);
 	}

@@ -47,7 +47,7 @@ static struct err *take_option(void *arg, int option)
 
 	options->has_size |= option == OPT_SIZE;
 	if (option == OPT_SIZE)
-		return cmd_parse_size("--size", optarg, &options->make.image.size_bytes);
+		return size_parse("--size", optarg, &options->make.image.size_bytes);
 	if (option == OPT_PARENT)
 		options->parent = optarg;
 	options->verbose |= option == 'v';

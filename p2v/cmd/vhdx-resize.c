@@ -94,6 +94,6 @@ struct err *vhdx_cmd_resize(int argc, char **argv)
 		return NULL;
 	TRY(vhdx_check_arguments(argc, argv, 2, "the image or the size is"));
 	options.file = argv[optind];
-	TRY(cmd_parse_size("the size", argv[optind + 1], &options.size_bytes));
+	TRY(size_parse("the size", argv[optind + 1], &options.size_bytes));
 	return resize(&options);
 }

@@ -80,7 +80,7 @@ struct err *vhdx_take_threads(unsigned *ret_threads)
 {
 	uint64_t threads;
 
-	TRY(cmd_parse_size("--threads", optarg, &threads));
+	TRY(size_parse("--threads", optarg, &threads));
 	if (!threads || threads > MAX_THREADS)
 		return err_advise(err_usage("--threads: '%s' is no such number", optarg),
 				  "say a number from 1 to %u", MAX_THREADS);
@@ -92,7 +92,7 @@ static struct err *take_size(const char *what, uint32_t *ret_bytes)
 {
 	uint64_t bytes;
 
-	TRY(cmd_parse_size(what, optarg, &bytes));
+	TRY(size_parse(what, optarg, &bytes));
 	if (!bytes || bytes > UINT32_MAX)
 		return err_advise(err_usage("%s: '%s' is no such size", what, optarg),
 				  "'man p2v-vhdx' lists them");
