@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What `p2v receive`, `p2v send` and `p2v status` share: addresses, keys, where copies live. */
+/* What `p2v receive`, `p2v send` and `p2v status` share: connections, keys, where copies live. */
 #ifndef P2V_CMD_SYNC_H
 #define P2V_CMD_SYNC_H
 
 #include "p2v/base/strv.h"
 #include "p2v/cmd/cmd.h"
+#include "p2v/sync/address.h"
 #include "p2v/sync/key.h"
 #include "p2v/sync/receiver.h"
 
 #define SYNC_DISK_FILE "disk%zu.vhdx" /* a copy, by its number, in its job's folder */
 #define SYNC_MACHINE_FILE "machine.json" /* what the sender has told */
-
-/* "HOST", "HOST:PORT", "[ADDRESS]:PORT", ":PORT"; without a port WIRE_PORT.  NULL for no host. */
-struct sync_address {
-	char *host;
-	char *port;
-};
-struct err *sync_address_parse(const char *text, struct sync_address *ret_address) ERR_MUST_CHECK;
-void sync_address_deinit(struct sync_address *address);
 
 /* Sockets that notice when the other end is gone. */
 struct err *sync_connect(const struct sync_address *address, int *ret_fd) ERR_MUST_CHECK;
