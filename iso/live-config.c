@@ -14,6 +14,8 @@
 
 #include "iso/live-address.h"
 #include "p2v/base/mem.h"
+#include "p2v/base/size.h"
+#include "p2v/sync/address.h"
 #include "p2v/sync/codec.h"
 
 #define COMMAND_LINE_PREFIX "p2v."
@@ -26,6 +28,13 @@ static void replace(char **text, const char *value)
 
 static struct err *take_server(struct live_config *config, const char *value)
 {
+	CLEANUP(sync_address_deinit) struct sync_address address = {0};
+
+	if (*value) {
+		TRY(sync_address_parse(value, &address));
+		if (!address.host)
+			return err_usage("'%s' has no host: say HOST or HOST:PORT", value);
+	}
 	replace(&config->server, value);
 	return NULL;
 }
@@ -66,7 +75,10 @@ static struct err *take_disks(struct live_config *config, const char *value)
 
 static struct err *take_limit(struct live_config *config, const char *value)
 {
-	if (*value && (*value < '0' || *value > '9'))
+	uint64_t bytes_per_second;
+	CLEANUP_ERR struct err *err = *value ? size_parse("limit", value, &bytes_per_second) : NULL;
+
+	if (err)
 		return err_usage("'%s' is no rate: say for example 10M", value);
 	replace(&config->limit, value);
 	return NULL;
@@ -115,12 +127,16 @@ static struct err *take_after(struct live_config *config, const char *value)
 	return err_usage("'%s' is not known: say wait, poweroff, reboot or shell", value);
 }
 
-/* The image's start script has begun the service already, or has not. */
+/* Only seen whether it is one: the image's start script has begun the service already. */
 static struct err *take_ssh(struct live_config *config, const char *value)
 {
+	static const char *const kinds[] = {"ssh-", "ecdsa-", "sk-"};
+
 	(void)config;
-	(void)value;
-	return NULL;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (str_starts_with(value, kinds[i]) && strchr(value, ' '))
+			return NULL;
+	return *value ? err_usage("this is no SSH public key: say for example 'ssh-ed25519 AAAA…'") : NULL;
 }
 
 static struct err *take_ip(struct live_config *config, const char *value)

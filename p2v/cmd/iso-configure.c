@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* p2v iso configure: settings into a copy of a boot medium, or into the medium itself. */
+/*
+ * p2v iso configure: settings into a copy of a boot medium, or into the medium
+ * itself.  Each is taken by the table of what the booted machine will read
+ * (live-config.h), so that what it would not understand is told here and now.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "iso/configure.h"
+#include "iso/live-config.h"
 #include "p2v/base/file.h"
 #include "p2v/base/mem.h"
 #include "p2v/base/output.h"
@@ -47,11 +52,14 @@ struct configure_options {
 	const char *key_file, *ssh_key;
 	struct strv disks;
 	struct text lines; /* NAME=VALUE, one a line */
+	struct live_config config; /* what the machine will make of the lines */
 	bool in_place, show;
 };
 
 static void print_help(void)
 {
+	const char *name, *help;
+
 	fputs("p2v iso configure ISO --out NEW [settings]\n"
 	      "p2v iso configure ISO --in-place [settings]\n"
 	      "p2v iso configure ISO --show\n"
@@ -69,25 +77,30 @@ static void print_help(void)
 	      "  --ip, --gateway, --dns, --interface, --vlan, --bond, --mtu\n"
 	      "                        the network, where DHCP does not tell (see p2v-iso(1))\n"
 	      "  --ssh-key FILE        a public key whose owner may log in as root\n"
-	      "  --set NAME=VALUE      any other setting of the medium\n"
+	      "  --set NAME=VALUE      any setting of the medium by its name there\n"
 	      "  --out NEW             the copy to make\n"
 	      "  --in-place            change ISO itself\n"
-	      "  --show                print its settings, but the key\n",
+	      "  --show                print its settings, but the key\n"
+	      "\n"
+	      "The settings by their names; one that the medium would not understand is refused:\n",
 	      stdout);
+	for (size_t i = 0; live_config_describe(i, &name, &help); i++)
+		printf("  %-14s %s\n", name, help);
 }
 
-static struct err *check_value(const char *name, const char *value)
+static struct err *check_line(const char *value)
 {
 	for (const char *c = value; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			return err_advise(err_usage("%s: has a control character", name),
-					  "say it in one line");
+			return err_usage("there is a control character in it: say it in one line");
 	return NULL;
 }
 
 static struct err *add_setting(struct configure_options *options, const char *name, const char *value)
 {
-	TRY(check_value(name, value));
+	TRY(err_wrap(check_line(value), "%s", name));
+	TRY(err_advise(live_config_set(&options->config, name, value),
+		       "'p2v iso configure --help' lists the settings"));
 	text_addf(&options->lines, "%s=%s\n", name, value);
 	return NULL;
 }
@@ -95,15 +108,24 @@ static struct err *add_setting(struct configure_options *options, const char *na
 /* --set NAME=VALUE */
 static struct err *take_set(struct configure_options *options, const char *word)
 {
-	size_t length = strspn(word, "abcdefghijklmnopqrstuvwxyz-");
+	const char *equals = strchr(word, '=');
+	CLEANUP_FREE char *name = equals ? xstrndup(word, equals - word) : NULL;
 
-	if (!length || word[length] != '=')
+	if (!name)
 		return err_advise(err_usage("--set: '%s' is no setting", word), "say NAME=VALUE");
-	if (!strncmp(word, "key=", 4))
+	if (!strcmp(name, "key"))
 		return err_advise(err_usage("--set: a key is in every list of processes that way"),
 				  "say --key-file FILE");
-	TRY(check_value("--set", word));
-	text_addf(&options->lines, "%s\n", word);
+	return add_setting(options, name, equals + 1);
+}
+
+/* They become one list, by commas. */
+static struct err *take_disk(struct configure_options *options, const char *disk)
+{
+	if (!*disk || disk[strcspn(disk, ", ")])
+		return err_advise(err_usage("--disk: '%s' cannot stand in a list by commas", disk),
+				  "name it by its device or WWN, and repeat --disk for another");
+	strv_add(&options->disks, disk);
 	return NULL;
 }
 
@@ -122,8 +144,7 @@ static struct err *take_option(void *arg, int option)
 		options->ssh_key = optarg;
 		return NULL;
 	case OPT_DISK:
-		strv_add(&options->disks, optarg);
-		return NULL;
+		return take_disk(options, optarg);
 	case OPT_SET:
 		return take_set(options, optarg);
 	}
@@ -245,5 +266,6 @@ struct err *iso_cmd_configure(int argc, char **argv)
 	if (options.lines.data)
 		explicit_bzero(options.lines.data, options.lines.bytes);
 	text_deinit(&options.lines);
+	live_config_deinit(&options.config);
 	return err;
 }

@@ -113,10 +113,23 @@ check 'another image' refuses 3 'ISO 9660' "$p2v" iso configure "$p2v" --out "$w
 check 'a copy that exists' refuses 3 'exists' "$p2v" iso configure "$work/plain.iso" --out "$work/again.iso"
 check 'a key on the command line' refuses 2 'key' "$p2v" iso configure "$work/plain.iso" --in-place --set "key=$key"
 check 'two lines in one setting' refuses 2 'control' "$p2v" iso configure "$work/plain.iso" --in-place --name $'a\nb'
+refuses_setting() {
+	refuses 2 "$1" "$p2v" iso configure "$work/plain.iso" --in-place "${@:2}"
+}
+check 'what the machine would not do at the end' refuses_setting 'after: .*explode' --after explode
+check 'an address of the machine without its bits' refuses_setting 'ip: .*ADDRESS/BITS' --ip 192.0.2.7
+check 'a receiver that is no address' refuses_setting 'server: .*no address' --server host:99999
+check 'a name that is none' refuses_setting 'name: ' --name a/b
+check 'a rate that is none' refuses_setting 'limit: .*10Q' --limit 10Q
+check 'a VLAN that is none' refuses_setting 'vlan: .*1 to 4094' --vlan 5000
+check 'a disk that would be two' refuses_setting "--disk: 'sda,sdb'" --disk sda,sdb
+check 'a word that the machine does not know' refuses_setting "'discs' is no word" --set discs=sda
+check 'a value of another that it does not know' refuses_setting 'bondmode: .*best' --set bondmode=best
+check 'help names every setting' says '^  on-read-error ' "$p2v" iso configure --help
 check 'neither copy nor in place' refuses 2 'wanted' "$p2v" iso configure "$work/plain.iso" --name a
 head -c 70000 /dev/zero | tr '\0' x | fold -w 60000 | head -n 1 >"$work/long"
 check 'more than fits' refuses 3 'bytes' "$p2v" iso configure "$work/plain.iso" --in-place \
-	--name "$(cat "$work/long")" --limit "$(cat "$work/long")"
+	--interface "$(cat "$work/long")" --disk "$(cat "$work/long")"
 check 'none of that has changed anything' cmp "$work/plain.iso" "$work/again.iso"
 check 'nor left anything' test -z "$(find "$work" -mindepth 1 -maxdepth 1 -name '.*')"
 finish

@@ -118,7 +118,12 @@ static const struct {
 	{"key", "ABCDE", "too short"},
 	{"after", "explode", "wait, poweroff"},
 	{"name", "../etc", "job"},
+	{"server", "host:99999", "no address"},
+	{"server", "http://host", "no address"},
+	{"server", ":4711", "no host"},
+	{"ssh", "AAAAC3NzaC1lZDI1NTE5AAAAIP2v", "SSH public key"},
 	{"limit", "fast", "10M"},
+	{"limit", "10Q", "10M"},
 	{"verify", "maybe", "yes nor no"},
 	{"on-read-error", "ignore", "stop or zero"},
 	{"ip", "192.0.2.7", "ADDRESS/BITS"},
@@ -148,6 +153,8 @@ static void test_wrong(void **state)
 		live_config_take_command_line(line, &config);
 		assert_int_equal(config.complaints.count, 1);
 		assert_non_null(strstr(config.complaints.items[0], wrongs[i].says));
+		assert_null(config.server);
+		assert_null(config.limit);
 		assert_null(config.key);
 		assert_null(config.network.address);
 		assert_int_equal(config.network.vlan, 0);
