@@ -71,6 +71,12 @@ static char *describe(const struct live_state *state, const struct live_progress
 	return text_take(&text);
 }
 
+static void show_scale(const struct view *view)
+{
+	if (view->progress.total_bytes)
+		newtScaleSet(view->scale, view->progress.done_bytes * 1000.0 / view->progress.total_bytes);
+}
+
 static void show_again(void *arg)
 {
 	struct view *view = arg;
@@ -83,8 +89,7 @@ static void show_again(void *arg)
 	}
 	text = describe(view->dialog.state, &view->progress);
 	live_dialog_set_text(view->box, text);
-	if (view->progress.total_bytes)
-		newtScaleSet(view->scale, view->progress.done_bytes * 1000.0 / view->progress.total_bytes);
+	show_scale(view);
 }
 
 static int show(struct live_state *state, struct live_progress *ret_progress)
@@ -98,6 +103,7 @@ static int show(struct live_state *state, struct live_progress *ret_progress)
 	live_dialog_begin(state, "6 Sending", &view.dialog);
 	view.scale = newtScale(1, 0, LIVE_DIALOG_COLUMNS, 1000);
 	newtFormAddComponent(view.dialog.form, view.scale);
+	show_scale(&view);
 	view.box = live_dialog_add_text(&view.dialog, 2, LIVE_DIALOG_ROWS - 3, text);
 	view.dialog.tick = show_again;
 	view.dialog.tick_arg = &view;

@@ -41,13 +41,13 @@ static struct err *apply(struct live_state *state, const struct fields *fields)
 	if (!*fields->server)
 		return err_advise(err_usage("the receiver is missing"),
 				  "type the name or address of the machine where 'p2v receive' runs");
+	TRY(live_config_set(config, "server", fields->server));
 	if (!*fields->key && !config->key)
 		return err_advise(err_usage("the pairing key is missing"),
 				  "'p2v receive' shows it when it starts");
 	if (*fields->key)
 		TRY(live_config_set(config, "key", fields->key));
 	TRY(live_config_set(config, "limit", fields->limit));
-	TRY(live_config_set(config, "server", fields->server));
 	TRY(live_config_set(config, "name", fields->name));
 	if (*fields->name)
 		replace(&state->name, fields->name);
@@ -131,9 +131,12 @@ static int show(struct live_state *state, struct fields *fields)
 	replace(&fields->name, newtEntryGetValue(name));
 	replace(&fields->limit, newtEntryGetValue(limit));
 	live_dialog_end(&dialog);
-	if (chosen == 1)
-		return 1;
 	err = apply(state, fields);
+	if (chosen == 1) {
+		/* What is in order stays for when one comes again. */
+		err_free(err);
+		return 1;
+	}
 	if (err)
 		live_dialog_tell_error(state, "2 Receiver", err);
 	return err || !is_heard(state) ? 2 : 0;
