@@ -75,8 +75,10 @@ SRC_TEST = $(wildcard tests/*/test-*.c)
 TREE_FILES := $(shell git ls-files 2>/dev/null)
 SRC_FUZZ = $(wildcard tests/fuzz/fuzz-*.c)
 SRC_BENCH = $(wildcard tests/bench/*.c)
+# Programs that end-to-end scripts run beside ours.
+SRC_TOOL = $(wildcard tests/*/tool-*.c)
 SRC_ALL = $(SRC_BENCH) $(SRC_BASE) $(SRC_VHDX) $(PLUGIN_SRC) $(SRC_P2V) $(SRC_CAPTURE) $(SRC_CMD) \
-	  $(SRC_AGENT_ONLY) $(SRC_TESTLIB) $(SRC_TEST) $(SRC_FUZZ) tests/fuzz/main-files.c \
+	  $(SRC_AGENT_ONLY) $(SRC_TESTLIB) $(SRC_TEST) $(SRC_TOOL) $(SRC_FUZZ) tests/fuzz/main-files.c \
 	  tests/fuzz/make-seeds.c tests/fuzz/plain-tls.c
 
 objects = $(patsubst %.c,$(O)/%.o,$(1))
@@ -89,6 +91,7 @@ PLUGIN = $(O)/lib/nbdkit-vhdx-plugin.so
 P2V = $(O)/bin/p2v
 AGENT = $(O)/bin/p2v-agent
 TESTS = $(patsubst %.c,$(O)/%,$(SRC_TEST))
+TOOLS = $(patsubst %.c,$(O)/%,$(SRC_TOOL))
 BENCHES = $(patsubst %.c,$(O)/%,$(SRC_BENCH))
 
 .PHONY: all
@@ -164,8 +167,8 @@ $(BENCHES): $(O)/%: $(O)/%.o $(LIB_VHDX)
 # The one test that reads with libvhdi.
 $(O)/tests/vhdx/test-vhdx-cross: private pkg_libs += -lvhdi
 # The interface of the ISO, and the terminal that its tests look at.
-$(filter $(O)/tests/iso/%,$(TESTS)): private pkg_libs += -lnewt -lslang -lvterm
-$(TESTS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
+$(filter $(O)/tests/iso/%,$(TESTS) $(TOOLS)): private pkg_libs += -lnewt -lslang -lvterm
+$(TESTS) $(TOOLS): $(O)/%: $(O)/%.o $(LIB_TEST) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 	@echo '  LD    $@'
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lcmocka -lpthread -lm
 
@@ -278,7 +281,7 @@ fast_tests = $(filter-out $(slow_tests),$(TESTS))
 fast_scripts = $(wildcard tests/e2e/fast-*.sh)
 all_scripts = $(wildcard tests/e2e/*.sh)
 long_scripts = $(wildcard tests/e2e/long-*.sh) tests/e2e/convert-formats.sh tests/e2e/samples-boot.sh \
-	       $(wildcard tests/e2e/iso-*.sh)
+	       tests/e2e/iso-build.sh
 check_scripts = $(filter-out $(long_scripts) $(fast_scripts),$(all_scripts))
 
 # One test: `make test-vhdx-header` builds and runs tests/*/test-vhdx-header.c.
@@ -292,13 +295,16 @@ $(foreach test,$(TESTS),$(eval $(call one_test,$(test))))
 .PHONY: check
 check: deps
 	@P2V_POWER_CUTS=$${P2V_POWER_CUTS:-4000} P2V_CROSS_SEEDS=$${P2V_CROSS_SEEDS:-20} P2V_DAMAGES=$${P2V_DAMAGES:-1000} \
-	  $(MAKE) --no-print-directory $(slow_tests) check-fast check-format check-layers check-size lint
+	  $(MAKE) --no-print-directory $(slow_tests) tools check-fast check-format check-layers check-size lint
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(slow_tests) $(check_scripts)
 	@$(MAKE) --no-print-directory fuzz
 
 .PHONY: check-fast
 check-fast: all $(fast_tests) $(FUZZ_PLAIN)
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(fast_tests) $(if $(filter 1,$(SAN)),,$(fast_scripts))
+
+.PHONY: tools
+tools: $(TOOLS)
 
 .PHONY: check-all
 check-all: check

@@ -35,6 +35,10 @@ check 'without firmware files: ready' boots "${firmware[@]}" "${medium[@]}"
 # The first is where a machine looks before others, by its own PXE.
 check 'network, BIOS with iPXE: ready' boots -boot n \
 	-netdev "user,id=net,tftp=$folder/pxe,bootfile=p2v.ipxe" -device virtio-net-pci,netdev=net
+# A server for each connection: no port is wanted.
+check 'network, BIOS with iPXE by HTTP: ready' boots -boot n \
+	-netdev "user,id=net,bootfile=http://10.0.2.100/p2v.ipxe,guestfwd=tcp:10.0.2.100:80-cmd:busybox httpd -i -h $folder/pxe" \
+	-device virtio-net-pci,netdev=net
 firmware secure
 check 'network, Secure Boot: ready' boots "${firmware[@]}" \
 	-netdev "user,id=net,tftp=$folder/pxe,bootfile=bootx64.efi" \

@@ -41,28 +41,6 @@ hardware_of() {
 	esac
 }
 
-# What the server would write goes into a layer of its own.
-find_disks() {
-	local i
-
-	mapfile -t disks < <("$root/tests/lib/make-sample" "$1")
-	drives=() layers=()
-	for i in "${!disks[@]}"; do
-		layers[i]=$work/$1-layer$i
-		qemu-img create -q -f qcow2 -F raw -b "${disks[i]}" "${layers[i]}"
-		drives+=(-drive "if=none,id=disk$i,format=qcow2,file=${layers[i]}")
-	done
-}
-
-# The layers hold nothing at all.
-nothing_written() {
-	local layer
-
-	for layer in "${layers[@]}"; do
-		qemu-img map --output=json "$layer" | jq -e 'all(.[]; .depth > 0)' || return
-	done
-}
-
 # sets_up [OPTION...]
 sets_up() {
 	"$p2v" iso configure "$iso" --out "$set_iso" --server "10.0.2.2:$port" \
@@ -70,11 +48,9 @@ sets_up() {
 }
 
 starts() {
-	rm -f "$work"/monitor.*
-	mkfifo "$work/monitor.in" "$work/monitor.out"
+	with_pipe monitor ''
 	start_machine "${firmware[@]}" "${medium[@]}" "${drives[@]}" "${devices[@]}" \
-		-netdev user,id=net -chardev "pipe,id=monitor,path=$work/monitor" -mon monitor,mode=readline
-	cat "$work/monitor.out" >/dev/null &
+		-netdev user,id=net "${pipe[@]}" -mon monitor,mode=readline
 	"$@"
 }
 
@@ -127,13 +103,7 @@ says_sending() {
 }
 
 ends() {
-	local end=$((SECONDS + limit))
-
-	while kill -0 "$machine_pid" 2>/dev/null; do
-		[ $SECONDS -lt $end ] || { said . | tail -n 20 && return 1; }
-		sleep 1
-	done
-	said 'p2v: done: '
+	ends_itself 1800 && said 'p2v: done: '
 }
 
 # The same bytes at both ends.
@@ -153,7 +123,7 @@ is_complete() {
 captured() {
 	local server=server-$1 set_iso=$work/set-$1.iso
 
-	find_disks "$1"
+	sample_disks "$1"
 	hardware_of "$1"
 	if [ "$1" = "$first" ]; then
 		check "$1: the medium is set up" sets_up --set all=yes

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tests/iso/lib-screen.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <vterm.h>
@@ -24,17 +27,44 @@
 #define LIMIT_NS 60000000000ull /* for what never comes */
 
 struct screen {
-	int master, slave;
+	int master; /* what is at it: a pseudo terminal or a socket; -1: it is gone */
+	int slave; /* -1: there is none */
 	char device[64];
 	struct child *child; /* NULL: others have the device */
 	VTerm *terminal;
 	VTermScreen *cells;
 };
 
+static struct screen *create(void)
+{
+	struct screen *screen = xcalloc(1, sizeof *screen);
+
+	screen->master = screen->slave = -1;
+	screen->terminal = vterm_new(SCREEN_ROWS, SCREEN_COLUMNS);
+	vterm_set_utf8(screen->terminal, 0);
+	screen->cells = vterm_obtain_screen(screen->terminal);
+	vterm_screen_reset(screen->cells, 1);
+	return screen;
+}
+
+struct screen *screen_connect(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct screen *screen = create();
+
+	assert_true(strlen(path) < sizeof address.sun_path);
+	memcpy(address.sun_path, path, strlen(path));
+	screen->master = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (screen->master < 0 || connect(screen->master, (struct sockaddr *)&address, sizeof address))
+		fail_msg("%s: %s", path, strerror(errno));
+	assert_int_equal(fcntl(screen->master, F_SETFL, O_NONBLOCK), 0);
+	return screen;
+}
+
 struct screen *screen_open(void)
 {
 	const struct winsize size = {.ws_row = SCREEN_ROWS, .ws_col = SCREEN_COLUMNS};
-	struct screen *screen = xcalloc(1, sizeof *screen);
+	struct screen *screen = create();
 
 	screen->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 	assert_true(screen->master >= 0);
@@ -44,10 +74,6 @@ struct screen *screen_open(void)
 	screen->slave = open(screen->device, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	assert_true(screen->slave >= 0);
 	assert_int_equal(ioctl(screen->slave, TIOCSWINSZ, &size), 0);
-	screen->terminal = vterm_new(SCREEN_ROWS, SCREEN_COLUMNS);
-	vterm_set_utf8(screen->terminal, 0);
-	screen->cells = vterm_obtain_screen(screen->terminal);
-	vterm_screen_reset(screen->cells, 1);
 	return screen;
 }
 
@@ -73,8 +99,10 @@ void screen_close(struct screen *screen)
 	if (!screen)
 		return;
 	child_stop(screen->child, 2000000000);
-	close(screen->slave);
-	close(screen->master);
+	if (screen->slave >= 0)
+		close(screen->slave);
+	if (screen->master >= 0)
+		close(screen->master);
 	vterm_free(screen->terminal);
 	free(screen);
 }
@@ -83,7 +111,7 @@ void screen_type(struct screen *screen, const char *keys)
 {
 	size_t bytes = strlen(keys);
 
-	while (bytes) {
+	while (bytes && screen->master >= 0) {
 		ssize_t put = write(screen->master, keys, bytes);
 
 		if (put > 0) {
@@ -104,8 +132,12 @@ static void read_more(struct screen *screen, int wait_ms)
 	if (poll(&fd, 1, wait_ms) <= 0)
 		return;
 	got = read(screen->master, buffer, sizeof buffer);
-	if (got > 0)
+	if (got > 0) {
 		vterm_input_write(screen->terminal, buffer, got);
+	} else if (!got || errno == ECONNRESET) {
+		close(screen->master);
+		screen->master = -1;
+	}
 }
 
 static char character(const struct screen *screen, int row, int column)
@@ -128,8 +160,7 @@ static char *get_line(const struct screen *screen, int row)
 	return line;
 }
 
-/* The whole screen, lines ended. */
-static char *get_screen(const struct screen *screen)
+char *screen_show(const struct screen *screen)
 {
 	struct text text = {0};
 
@@ -144,7 +175,7 @@ static char *get_screen(const struct screen *screen)
 /* What is written, without frames and with single blanks: a sentence is one, wherever it was broken. */
 static char *get_words(const struct screen *screen)
 {
-	CLEANUP_FREE char *text = get_screen(screen);
+	CLEANUP_FREE char *text = screen_show(screen);
 	CLEANUP_STRV struct strv words = {0};
 	struct text line = {0};
 
@@ -163,18 +194,26 @@ bool screen_has(struct screen *screen, const char *text)
 	return strstr(words, text);
 }
 
-void screen_wait(struct screen *screen, const char *text)
+bool screen_wait_for(struct screen *screen, const char *text, uint64_t limit_ns)
 {
-	uint64_t deadline_ns = run_now_ns() + LIMIT_NS;
+	uint64_t deadline_ns = run_now_ns() + limit_ns;
 
 	while (!screen_has(screen, text)) {
-		if (run_now_ns() > deadline_ns) {
-			CLEANUP_FREE char *shown = get_screen(screen);
-
-			fail_msg("'%s' never comes; the screen is\n%s", text, shown);
-		}
+		if (screen->master < 0 || run_now_ns() > deadline_ns)
+			return false;
 		read_more(screen, 100);
 	}
+	return true;
+}
+
+void screen_wait(struct screen *screen, const char *text)
+{
+	CLEANUP_FREE char *shown = NULL;
+
+	if (screen_wait_for(screen, text, LIMIT_NS))
+		return;
+	shown = screen_show(screen);
+	fail_msg("'%s' never comes; the screen is\n%s", text, shown);
 }
 
 /* All that is on its way: until nothing came for a while. */
@@ -192,7 +231,7 @@ void screen_check(struct screen *screen, const char *name)
 	CLEANUP_FREE char *shown = NULL;
 
 	settle(screen);
-	shown = get_screen(screen);
+	shown = screen_show(screen);
 	for (int row = 0; row < SCREEN_ROWS; row++) {
 		CLEANUP_FREE char *line = get_line(screen, row);
 		const char *first = line + strspn(line, " ");
