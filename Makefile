@@ -25,7 +25,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
 
 # Libraries that the program stands on, as pkg-config names them.
 PKGS_BASE = jansson libnbd
-PKGS_ALL = $(PKGS_BASE) libguestfs libarchive libxml-2.0 libzstd blkid libssl libcrypto yaml-0.1
+PKGS_ALL = $(PKGS_BASE) libguestfs libarchive libxml-2.0 libzstd blkid libssl libcrypto yaml-0.1 libbpf
 
 # BLAKE3: the system's library, or, on Debian 12, which has only its sources (in librust-blake3-dev), built
 # into ours from there.
@@ -41,6 +41,9 @@ endif
 pkg_cflags := $(shell pkg-config --cflags $(PKGS_ALL) cmocka nbdkit 2>/dev/null)
 pkg_libs_base := $(shell pkg-config --libs $(PKGS_BASE) 2>/dev/null)
 pkg_libs := $(shell pkg-config --libs $(PKGS_ALL) 2>/dev/null)
+# What runs in the kernel is compiled by clang, whatever compiles the rest.
+BPF_CC ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Wno-sign-compare \
        -Wno-missing-field-initializers
@@ -64,7 +67,8 @@ PLUGIN_SRC = vhdx/nbdkit-plugin.c
 SRC_BASE = $(wildcard p2v/base/*.c)
 SRC_VHDX = $(filter-out $(PLUGIN_SRC),$(wildcard vhdx/*.c))
 SRC_P2V = $(wildcard p2v/sync/*.c p2v/guest/*.c p2v/handover/*.c p2v/prove/*.c inject-drivers/*.c boot-fix/*.c iso/*.c)
-SRC_CAPTURE = $(wildcard capture/*.c)
+SRC_BPF = $(wildcard capture/*.bpf.c)
+SRC_CAPTURE = $(filter-out $(SRC_BPF),$(wildcard capture/*.c))
 # The agent has a few of p2v's verbs, and stand-ins for what cannot be linked statically.
 SRC_AGENT_ONLY = p2v/cmd/agent.c p2v/cmd/agent-left-out.c p2v/cmd/agent-live.c
 SRC_AGENT = $(SRC_AGENT_ONLY) $(addprefix p2v/cmd/,program.c common.c scan.c scan-machine.c sync.c) \
@@ -125,6 +129,18 @@ $(O)/%.o: %.c $(O)/flags
 	@echo '  CC    $<'
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 
+# The program that runs in the kernel, within a header that loads it.
+$(O)/capture/%.bpf.o: capture/%.bpf.c capture/track-shared.h $(O)/flags
+	@mkdir -p $(@D)
+	@echo '  BPF   $<'
+	$(BPF_CC) -target bpf -g -O2 -Wall -Wextra -Werror -Wno-sign-compare -I. -idirafter /usr/include/$(shell $(CC) -dumpmachine) -c -o $@ $<
+$(O)/capture/%.skel.h: $(O)/capture/%.bpf.o
+	$(BPFTOOL) gen object $(O)/capture/$*_bpf.o $<
+	$(BPFTOOL) gen skeleton $(O)/capture/$*_bpf.o name $*_bpf >$@.new
+	mv $@.new $@
+$(O)/capture/track-bpf.o: $(O)/capture/track.skel.h
+$(O)/capture/track-bpf.o: CPPFLAGS += -isystem $(O)
+
 # Not our code: neither our warnings nor the sanitizers.
 BLAKE3_OBJ = $(addprefix $(O)/blake3/,$(addsuffix .o,$(basename $(BLAKE3_SRC))))
 $(BLAKE3_OBJ): $(O)/blake3/%.o: $(O)/flags
@@ -151,7 +167,7 @@ $(P2V): $(call objects,$(SRC_CMD)) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 
 # The linker warns of what would load libraries in a static program: see agent.c for why nothing does.
 AGENT_LDFLAGS = -static -s
-pkg_libs_agent = $(shell pkg-config --static --libs libnewt libssl libcrypto libzstd blkid jansson 2>/dev/null)
+pkg_libs_agent = $(shell pkg-config --static --libs libbpf libnewt libssl libcrypto libzstd blkid jansson 2>/dev/null)
 $(AGENT): $(call objects,$(SRC_AGENT)) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 	@mkdir -p $(@D)
 	@echo '  LD    $@'
@@ -258,11 +274,11 @@ uninstall:
 # Packages of Debian 12, by use; BLAKE3's from 13 on is a library.
 DEP_BLAKE3 = $(if $(shell grep -s 'VERSION_ID="12"' /etc/os-release),librust-blake3-dev,libblake3-dev)
 DEPS_BUILD = gcc make pkg-config perl libguestfs-dev libxml2-dev libzstd-dev libarchive-dev libblkid-dev \
-	     libjansson-dev libnbd-dev libnewt-dev libslang2-dev libssl-dev libyaml-dev $(DEP_BLAKE3) nbdkit nbdkit-plugin-dev libcmocka-dev
+	     libjansson-dev libbpf-dev libelf-dev zlib1g-dev bpftool clang libnbd-dev libnewt-dev libslang2-dev libssl-dev libyaml-dev $(DEP_BLAKE3) nbdkit nbdkit-plugin-dev libcmocka-dev
 DEPS_RUN = nbdkit qemu-utils qemu-system-x86 ovmf kmod gzip xz-utils zstd lz4 bzip2 linux-image-amd64 \
 	   e2fsprogs xfsprogs lvm2 mmdebstrap xorriso dosfstools mtools
 DEPS_TEST = libguestfs-xfs libnbd-bin libvhdi-dev libvhdi-utils libguestfs-tools libxml2-utils libvirt-clients \
-	    clang libclang-rt-14-dev clang-format cppcheck shellcheck cpio initramfs-tools-core \
+	    libclang-rt-14-dev clang-format cppcheck shellcheck cpio initramfs-tools-core \
 	    cryptsetup-bin btrfs-progs busybox iproute2 libvterm-dev ntfs-3g jq parted fdisk git ca-certificates
 DEPS = $(sort $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST))
 

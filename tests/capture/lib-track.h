@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A disk whose writes are tracked, and a copy that is kept up by what the tracker
+ * says: they must be equal in the end.
+ */
+#ifndef TESTS_CAPTURE_LIB_TRACK_H
+#define TESTS_CAPTURE_LIB_TRACK_H
+
+#include <stdbool.h>
+
+#include "capture/track.h"
+
+struct track_rig {
+	char *dir, *file, *device; /* a loop device over the file */
+	uint64_t size_bytes;
+	uint8_t *copy;
+	struct tracker *tracker; /* of this one disk */
+	int direct_fd; /* of the device, O_DIRECT */
+	/* Of the last rig_take(). */
+	struct extents changed, discarded;
+	bool is_whole;
+};
+
+/* False where it cannot be tried: no root, no loop devices, no such tier in this kernel. */
+bool rig_can(enum tracker_tier tier);
+
+/* A disk of random bytes, or of zeros; the caller starts the tracker. */
+struct track_rig *rig_make(uint64_t size_bytes);
+struct track_rig *rig_make_blank(uint64_t size_bytes);
+/* Starts tracking; the copy is then read. */
+void rig_start(struct track_rig *rig, enum tracker_tier tier);
+void rig_remove(struct track_rig *rig); /* takes NULL */
+
+/* One pass: takes, then reads what was given into the copy. */
+void rig_take(struct track_rig *rig);
+
+/* Until the disk is quiet, at most some seconds. */
+void rig_wait_quiet(struct track_rig *rig);
+
+/* Bytes of cells that differ between disk and copy. */
+uint64_t rig_count_different(struct track_rig *rig);
+
+/* True if every cell that differs is in the last take. */
+bool rig_take_covers_changes(struct track_rig *rig, const uint8_t *before);
+
+/* The verdict must be this; its reason must have these words in it, if not NULL. */
+void rig_expect(struct track_rig *rig, enum tracker_certainty certainty, const char *words);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A program is off its event once the last descriptor of the link between the
+ * two is closed.  The tracker has the only one: another file takes its number
+ * meanwhile, so that the tracker notices nothing.
+ */
+#include "tests/capture/lib-unhook.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <bpf/bpf.h>
+
+static int program_of_link(int fd)
+{
+	struct bpf_link_info info = {0};
+	__u32 bytes = sizeof info;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &bytes) || info.type != BPF_LINK_TYPE_RAW_TRACEPOINT)
+		return -1;
+	return bpf_prog_get_fd_by_id(info.prog_id);
+}
+
+static int is_named(int program_fd, const char *name)
+{
+	struct bpf_prog_info info = {0};
+	__u32 bytes = sizeof info;
+
+	return !bpf_obj_get_info_by_fd(program_fd, &info, &bytes) &&
+	       !strncmp(info.name, name, sizeof info.name - 1);
+}
+
+static int is_link(int folder, const char *fd_name)
+{
+	char target[64] = "";
+
+	return readlinkat(folder, fd_name, target, sizeof target - 1) > 0 &&
+	       !strcmp(target, "anon_inode:bpf_link");
+}
+
+struct unhooked unhook(const char *program)
+{
+	struct unhooked found = {-1, -1};
+	DIR *folder = opendir("/proc/self/fd");
+	struct dirent *entry;
+	int nothing;
+
+	while ((entry = readdir(folder))) {
+		int program_fd =
+			is_link(dirfd(folder), entry->d_name) ? program_of_link(atoi(entry->d_name)) : -1;
+
+		if (program_fd < 0)
+			continue;
+		if (is_named(program_fd, program))
+			found = (struct unhooked){atoi(entry->d_name), program_fd};
+		else
+			close(program_fd);
+	}
+	closedir(folder);
+	assert_true(found.link_fd >= 0);
+	nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(dup2(nothing, found.link_fd), found.link_fd);
+	close(nothing);
+	return found;
+}
+
+void hook_again(struct unhooked unhooked)
+{
+	int link = bpf_raw_tracepoint_open(NULL, unhooked.program_fd);
+
+	assert_true(link >= 0);
+	assert_int_equal(dup2(link, unhooked.link_fd), unhooked.link_fd);
+	close(link);
+	close(unhooked.program_fd);
+}

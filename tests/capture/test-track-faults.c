@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What can go wrong with tracking is noticed, said, and made good by a look at everything. */
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/loop.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "p2v/base/mem.h"
+#include "tests/base/lib-blk-conformance.h"
+#include "tests/capture/lib-must.h"
+#include "tests/capture/lib-track.h"
+#include "tests/capture/lib-unhook.h"
+
+#define DISK_BYTES (32u << 20)
+
+static void write_one(const struct track_rig *rig, uint64_t at, uint8_t value)
+{
+	CLEANUP_FREE uint8_t *buf = aligned_alloc(4096, 4096);
+	CLEANUP_FD int fd = open(rig->device, O_RDWR | O_CLOEXEC | O_DIRECT);
+
+	memset(buf, value, 4096);
+	assert_int_equal(pwrite(fd, buf, 4096, at), 4096);
+}
+
+static struct track_rig *make_tracked(enum tracker_tier tier)
+{
+	struct track_rig *rig;
+
+	if (!rig_can(tier))
+		skip();
+	rig = rig_make(DISK_BYTES);
+	rig_start(rig, tier);
+	return rig;
+}
+
+/* Everything is given, and then the disk is trusted again. */
+static void expect_made_good(struct track_rig *rig)
+{
+	rig_take(rig);
+	assert_true(rig->is_whole);
+	assert_int_equal(extents_total_bytes(&rig->changed), rig->size_bytes);
+	assert_int_equal(rig_count_different(rig), 0);
+	write_one(rig, 2 << 20, 0x33);
+	rig_wait_quiet(rig);
+	rig_expect(rig, TRACKER_CERTAIN, NULL);
+	rig_take(rig);
+	assert_false(rig->is_whole);
+	assert_int_equal(rig->changed.count, 1);
+	assert_int_equal(rig_count_different(rig), 0);
+}
+
+static void test_all_programs_off(void **state)
+{
+	static const char *const names[] = {"track_queue", "track_issue", "track_complete"};
+	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	struct unhooked off[3];
+
+	(void)state;
+	write_one(rig, 1 << 20, 0x11);
+	rig_take(rig);
+	for (int i = 0; i < 3; i++)
+		off[i] = unhook(names[i]);
+	write_one(rig, 7 << 20, 0x22);
+	for (int i = 0; i < 3; i++)
+		hook_again(off[i]);
+	rig_wait_quiet(rig);
+	assert_int_equal(rig_count_different(rig), TRACKER_CELL_BYTES);
+	rig_expect(rig, TRACKER_IN_DOUBT, "not seen");
+	expect_made_good(rig);
+	rig_remove(rig);
+}
+
+/* What was written is marked all the same, but might have been too early. */
+static void test_end_not_seen(void **state)
+{
+	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	struct unhooked off = unhook("track_complete");
+
+	(void)state;
+	write_one(rig, 7 << 20, 0x22);
+	hook_again(off);
+	rig_wait_quiet(rig);
+	rig_expect(rig, TRACKER_IN_DOUBT, "not seen");
+	expect_made_good(rig);
+	rig_remove(rig);
+}
+
+/* A request's end alone is enough. */
+static void test_beginning_not_seen(void **state)
+{
+	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	struct unhooked queue = unhook("track_queue"), issue = unhook("track_issue");
+
+	(void)state;
+	write_one(rig, 7 << 20, 0x22);
+	hook_again(queue);
+	hook_again(issue);
+	rig_wait_quiet(rig);
+	rig_expect(rig, TRACKER_CERTAIN, NULL);
+	rig_take(rig);
+	assert_false(rig->is_whole);
+	assert_int_equal(rig_count_different(rig), 0);
+	rig_remove(rig);
+}
+
+static void set_flag(const struct track_rig *rig, const char *name, const char *value)
+{
+	CLEANUP_FREE char *path = xasprintf("/sys/block/%s/queue/%s", strrchr(rig->device, '/') + 1, name);
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(value, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void test_not_counted(void **state)
+{
+	struct track_rig *rig = make_tracked(TRACKER_BPF);
+
+	(void)state;
+	set_flag(rig, "iostats", "0");
+	write_one(rig, 7 << 20, 0x22);
+	rig_expect(rig, TRACKER_IN_DOUBT, "iostats");
+	rig_take(rig);
+	assert_true(rig->is_whole);
+	rig_expect(rig, TRACKER_IN_DOUBT, "iostats");
+	set_flag(rig, "iostats", "1");
+	rig_take(rig);
+	expect_made_good(rig);
+	rig_remove(rig);
+}
+
+/* Also if it was switched back before anybody looked. */
+static void test_not_counted_for_a_moment(void **state)
+{
+	struct track_rig *rig = make_tracked(TRACKER_BPF);
+
+	(void)state;
+	set_flag(rig, "iostats", "0");
+	write_one(rig, 7 << 20, 0x22);
+	set_flag(rig, "iostats", "1");
+	rig_wait_quiet(rig);
+	rig_expect(rig, TRACKER_IN_DOUBT, "did not count");
+	expect_made_good(rig);
+	rig_remove(rig);
+}
+
+static void test_resized(void **state)
+{
+	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	CLEANUP_FD int fd = open(rig->device, O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(truncate(rig->file, DISK_BYTES + (8 << 20)), 0);
+	assert_int_equal(ioctl(fd, LOOP_SET_CAPACITY, 0), 0);
+	for (int i = 0; i < 2; i++) {
+		rig_expect(rig, TRACKER_IN_DOUBT, "its size was 32");
+		rig_take(rig);
+		assert_true(rig->is_whole);
+	}
+	rig_remove(rig);
+}
+
+/* Written behind the end that was, then cut back to it. */
+static void test_resized_for_a_moment(void **state)
+{
+	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	CLEANUP_FD int fd = open(rig->device, O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(truncate(rig->file, DISK_BYTES + (8 << 20)), 0);
+	assert_int_equal(ioctl(fd, LOOP_SET_CAPACITY, 0), 0);
+	write_one(rig, DISK_BYTES + (1 << 20), 0x22);
+	assert_int_equal(truncate(rig->file, DISK_BYTES), 0);
+	assert_int_equal(ioctl(fd, LOOP_SET_CAPACITY, 0), 0);
+	rig_wait_quiet(rig);
+	rig_expect(rig, TRACKER_IN_DOUBT, "behind the end");
+	expect_made_good(rig);
+	rig_remove(rig);
+}
+
+static void test_exchanged(void **state)
+{
+	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	CLEANUP_FD int fd = open(rig->device, O_RDWR | O_CLOEXEC), file = open(rig->file, O_RDWR | O_CLOEXEC);
+	struct loop_config config = {.fd = file};
+
+	(void)state;
+	/* Free only once nobody has it open. */
+	close(rig->direct_fd);
+	rig->direct_fd = -1;
+	assert_int_equal(ioctl(fd, LOOP_CLR_FD, 0), 0);
+	close(fd);
+	fd = open(rig->device, O_RDWR | O_CLOEXEC);
+	if (ioctl(fd, LOOP_CONFIGURE, &config)) {
+		rig_remove(rig);
+		skip(); /* somebody else was faster */
+	}
+	rig_expect(rig, TRACKER_IN_DOUBT, "another disk");
+	rig_remove(rig);
+}
+
+/* The kernel keeps no requests for such a disk. */
+static void test_no_requests(void **state)
+{
+	const char *device = "/dev/zram0";
+	struct tracker_verdict verdict;
+	struct tracker *tracker;
+
+	(void)state;
+	if (geteuid() || access(device, F_OK))
+		skip();
+	must(tracker_start(&device, 1, &(struct tracker_options){0}, &tracker));
+	tracker_check(tracker, 0, &verdict);
+	assert_int_equal(verdict.certainty, TRACKER_IN_DOUBT);
+	assert_non_null(strstr(verdict.reason, "no requests"));
+	tracker_stop(tracker);
+}
+
+/* Killed at once; whoever comes next tracks again. */
+static void test_killed(void **state)
+{
+	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid) {
+		struct tracker *tracker;
+		const char *device = rig->device;
+
+		err_free(tracker_start(&device, 1, &(struct tracker_options){.tier = TRACKER_BPF}, &tracker));
+		raise(SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	write_one(rig, 7 << 20, 0x22);
+	tracker_stop(take_ptr(rig->tracker));
+	rig_start(rig, TRACKER_BPF);
+	write_one(rig, 9 << 20, 0x22);
+	rig_wait_quiet(rig);
+	rig_take(rig);
+	assert_false(rig->is_whole);
+	assert_int_equal(rig_count_different(rig), 0);
+	rig_expect(rig, TRACKER_CERTAIN, NULL);
+	rig_remove(rig);
+}
+
+/* The reader does not get to read, until the kernel's log of requests is full. */
+static void test_log_full(void **state)
+{
+	struct track_rig *rig = make_tracked(TRACKER_BLKTRACE);
+	CLEANUP_FD int fd = open(rig->device, O_RDWR | O_CLOEXEC | O_DIRECT);
+	CLEANUP_FREE uint8_t *buf = aligned_alloc(4096, 4096);
+	pid_t tracked = getpid(), writer = fork();
+	int status;
+
+	(void)state;
+	memset(buf, 0x44, 4096);
+	if (!writer) {
+		kill(tracked, SIGSTOP);
+		for (int i = 0; i < 60000; i++)
+			if (pwrite(fd, buf, 512, i % 1000 * 512) != 512)
+				break;
+		kill(tracked, SIGCONT);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(writer, &status, 0), writer);
+	assert_int_equal(status, 0);
+	rig_wait_quiet(rig);
+	rig_expect(rig, TRACKER_IN_DOUBT, "dropped");
+	expect_made_good(rig);
+	rig_remove(rig);
+}
+
+/* Two at once are one too many; what to do is said. */
+static void test_log_taken(void **state)
+{
+	struct track_rig *rig = make_tracked(TRACKER_BLKTRACE);
+	const char *device = rig->device;
+	struct tracker *second = NULL;
+	struct err *err =
+		tracker_start(&device, 1, &(struct tracker_options){.tier = TRACKER_BLKTRACE}, &second);
+
+	(void)state;
+	assert_non_null(err);
+	assert_non_null(strstr(err_advice(err), "another program"));
+	err_free(err);
+	write_one(rig, 7 << 20, 0x22);
+	rig_wait_quiet(rig);
+	rig_take(rig);
+	assert_int_equal(rig_count_different(rig), 0);
+	rig_expect(rig, TRACKER_CERTAIN, NULL);
+	rig_remove(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all_programs_off),
+		cmocka_unit_test(test_end_not_seen),
+		cmocka_unit_test(test_beginning_not_seen),
+		cmocka_unit_test(test_not_counted),
+		cmocka_unit_test(test_not_counted_for_a_moment),
+		cmocka_unit_test(test_resized),
+		cmocka_unit_test(test_resized_for_a_moment),
+		cmocka_unit_test(test_exchanged),
+		cmocka_unit_test(test_no_requests),
+		cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_log_full),
+		cmocka_unit_test(test_log_taken),
+	};
+
+	return cmocka_run_group_tests_name("track faults", tests, NULL, NULL);
+}
