@@ -5,6 +5,8 @@
  *	sender.c        the control connection, and the lanes' threads
  *	sender-work.c   cuts the disks into pieces of work
  *	sender-lane.c   a lane: read, hash, compare, send
+ *	sender-changed.c  the same for what has changed of pages that were brought over before
+ *	sender-live.c   passes over disks that are in use, and the cutover
  *	sender-credit.c what a lane has sent and is not acknowledged
  *	sender-read.c   reads from disks that fail here and there
  *	sender-pack.c   compresses where that saves time
@@ -25,25 +27,36 @@
 
 /* sender-work.c */
 
-/* Of one disk: pages that may hold data, or a range that reads as zeros. */
+/* Of one disk: pages that may hold data, pages some blocks of which may have changed since they were brought
+ * over, or a range that reads as zeros. */
 struct work {
 	uint32_t disk;
-	bool is_zero;
+	bool is_zero, is_changed;
 	uint64_t first_block, block_count; /* whole pages, but at the end of the disk */
 };
 
 #define WORK_MIN_PAGES 4u /* in one piece, where there is as much in one stretch */
 #define WORK_MAX_PAGES 64u
+#define WORK_MAX_TAKEN 64u /* pieces at once */
 
+/* What is brought over in one pass.  A disk is added once, by one of three: */
 struct work_list;
-/* Looks at the disks' extents.  Of fresh disks zeros are no work. */
-struct err *work_list_create(const struct sender_options *options, const uint8_t *disk_flags,
-			     struct work_list **ret_list) ERR_MUST_CHECK;
+struct work_list *work_list_create(uint32_t block_bytes);
+/* What it has by its extents.  Of fresh disks zeros are no work. */
+struct err *work_list_add_disk(struct work_list *list, uint32_t disk, struct blk *blk, unsigned disk_flags)
+	ERR_MUST_CHECK;
+/* What is used; the rest is zeros. */
+void work_list_add_used(struct work_list *list, uint32_t disk, uint64_t size_bytes,
+			const struct extents *used, unsigned disk_flags);
+/* Whole blocks that may have changed. */
+void work_list_add_changed(struct work_list *list, uint32_t disk, uint64_t size_bytes,
+			   const struct extents *changed);
 void work_list_destroy(struct work_list *list); /* takes NULL */
 /* How much of the disks is to be read: whole pages, so that it may be more than they hold. */
 uint64_t work_list_read_bytes(const struct work_list *list);
-/* False: there is nothing left to do.  From several threads, so many as `lanes` says. */
-bool work_list_take(struct work_list *list, unsigned lanes, struct work *ret_work);
+/* How many pieces there were to take: one, or several that have changed; 0: there is nothing left to do.
+ * From several threads, so many as `lanes` says. */
+size_t work_list_take(struct work_list *list, unsigned lanes, struct work ret_works[WORK_MAX_TAKEN]);
 
 /* How much of a disk may hold data. */
 struct err *work_count_data(struct blk *blk, uint64_t *ret_bytes) ERR_MUST_CHECK;
@@ -107,7 +120,6 @@ struct run {
 	uint8_t token[WIRE_TOKEN_BYTES];
 	uint8_t hash_key[WIRE_HASH_KEY_BYTES];
 	uint8_t disk_flags[WIRE_MAX_DISKS];
-	struct work_list *work;
 	unsigned lane_count;
 	struct limiter limiter;
 	atomic_bool stopping;
@@ -118,12 +130,77 @@ struct run {
 	struct err *err; /* the first */
 	struct root *roots; /* one a disk */
 	struct sender_result *result;
+	/* The pass: lanes begin it when its number rises, and do not touch what is theirs of it afterwards.
+	 */
+	struct work_list *work;
+	const struct extents *blocks_changed; /* one a disk: which blocks of pages that have */
+	struct progress *progress;
+	unsigned pass_number;
+	unsigned lanes_in_pass;
+	bool is_last_pass; /* lanes end behind it */
 };
 
-uint32_t sender_block_bytes(const struct sender_options *options);
+struct lane {
+	struct run *run;
+	struct channel *channel;
+	struct credit credit;
+	struct packer packer;
+	uint32_t block_bytes;
+	struct page *pages; /* the first `asked` wait for their answers, in this order */
+	size_t page_capacity, asked;
+	struct message *message; /* received */
+	unsigned pass_number;
+	struct root *roots; /* one a disk: what this lane's pages of this pass change */
+	uint64_t read_bytes, content_bytes; /* that are not in the result yet */
+	struct extents *unreadable; /* one a disk */
+	wire_hash *theirs; /* of changed pages, that are asked about at once */
+};
+
+/* A page that is being worked on. */
+struct page {
+	uint32_t disk;
+	uint64_t number, first_block;
+	size_t block_count, bytes;
+	uint8_t *content;
+	wire_hash hashes[WIRE_PAGE_BLOCKS];
+	wire_hash hash;
+	wire_hash theirs[WIRE_PAGE_BLOCKS]; /* what the receiver has of its blocks */
+};
+/* Makes it the one of that index in the piece of work. */
+void lane_set_page(const struct lane *lane, const struct work *work, size_t index, struct page *page);
+
+/* Asks for hashes; the answers come in the same order. */
+struct err *lane_ask(struct lane *lane, const struct message_query *query) ERR_MUST_CHECK;
+/* Takes in what the receiver acknowledges before it answers. */
+struct err *lane_take_answer(struct lane *lane, const struct message_query *query, wire_hash *ret_hashes)
+	ERR_MUST_CHECK;
+/* Reads blocks of the page, and hashes them. */
+struct err *lane_read_blocks(struct lane *lane, struct page *page, size_t index, size_t count) ERR_MUST_CHECK;
+/* Sends the blocks that have other hashes than theirs; all of these have been read. */
+struct err *lane_send_differences(struct lane *lane, const struct page *page) ERR_MUST_CHECK;
 
 /* Runs lane `number` from the connection on to its end. */
 struct err *sender_lane_run(struct run *run, unsigned number) ERR_MUST_CHECK;
+
+/* sender-changed.c */
+
+/* Brings over what has changed in these pieces. */
+struct err *lane_do_changed(struct lane *lane, const struct work *works, size_t count) ERR_MUST_CHECK;
+/* Room for the hashes of all blocks that are asked for at once. */
+#define CHANGED_MAX_BLOCKS (2 * WORK_MAX_PAGES * WIRE_PAGE_BLOCKS)
+
+/* sender-live.c */
+
+/* Makes passes up to the last one, which is through when it returns, as all lanes are; stops the run if that
+ * fails.  Beside the thread of the control connection. */
+void sender_make_passes(struct run *run);
+
+/* sender.c */
+
+uint32_t sender_block_bytes(const struct sender_options *options);
+
+/* Ends everything: takes the first error, and frees others, which are consequences. */
+void sender_stop(struct run *run, struct err *err);
 
 /* HELLO and WELCOME on a new connection. */
 struct err *sender_connect(const struct sender_options *options, enum wire_purpose purpose,

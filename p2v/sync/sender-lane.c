@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A lane at the sender: takes pieces of work until there are none, and has
- * everything acknowledged before it ends.
+ * everything acknowledged before the pass ends; then waits for the next one.
  *
  * A page is read once, and what is sent, what is hashed and what goes into the
  * root is that reading: if the disk changes meanwhile, the copy is still what
@@ -22,40 +22,14 @@
 /* Of all lanes together, in pages that wait for answers, if there are not more lanes than pages in it. */
 #define HELD_BYTES (32ull << 20)
 
-/* A page that is being worked on. */
-struct page {
-	uint32_t disk;
-	uint64_t number, first_block;
-	size_t block_count, bytes;
-	uint8_t *content;
-	wire_hash hashes[WIRE_PAGE_BLOCKS];
-	wire_hash hash;
-	wire_hash theirs[WIRE_PAGE_BLOCKS]; /* what the receiver has of its blocks */
-};
-
-struct lane {
-	struct run *run;
-	struct channel *channel;
-	struct credit credit;
-	struct packer packer;
-	uint32_t block_bytes;
-	struct page *pages; /* the first `asked` wait for their answers, in this order */
-	size_t page_capacity, asked;
-	struct message *message; /* received */
-	struct root *roots; /* one a disk: of the pages of this lane */
-	uint64_t read_bytes, content_bytes;
-	struct extents *unreadable; /* one a disk */
-};
-
-static struct err *ask(struct lane *lane, const struct message_query *query)
+struct err *lane_ask(struct lane *lane, const struct message_query *query)
 {
 	const struct message question = {.type = WIRE_QUERY, .query = *query};
 
 	return channel_send(lane->channel, &question);
 }
 
-/* Waits for it, and takes in what the receiver acknowledges before. */
-static struct err *receive_answer(struct lane *lane, const struct message_query *query, wire_hash *ret_hashes)
+struct err *lane_take_answer(struct lane *lane, const struct message_query *query, wire_hash *ret_hashes)
 {
 	const struct message_query *of = &lane->message->hashes.of;
 
@@ -117,7 +91,7 @@ static enum action action_for(const struct page *page, size_t index)
 	return hash_equal(page->hashes[index], hash_zero) ? SEND_ZERO : SEND_DATA;
 }
 
-static struct err *send_differences(struct lane *lane, const struct page *page)
+struct err *lane_send_differences(struct lane *lane, const struct page *page)
 {
 	size_t most = WIRE_MAX_DATA_BYTES / lane->block_bytes;
 
@@ -135,14 +109,17 @@ static struct err *send_differences(struct lane *lane, const struct page *page)
 	return NULL;
 }
 
-static struct err *read_page(struct lane *lane, struct page *page)
+struct err *lane_read_blocks(struct lane *lane, struct page *page, size_t index, size_t count)
 {
 	const struct sender_disk *disk = &lane->run->options->disks[page->disk];
 	CLEANUP_EXTENTS struct extents unreadable = {0};
-	uint64_t offset = page->first_block * lane->block_bytes;
+	size_t skip = index * lane->block_bytes, bytes = count * lane->block_bytes;
+	uint64_t offset = page->first_block * lane->block_bytes + skip;
 
-	TRY(read_with_patience(disk->blk, page->content, page->bytes, offset, &unreadable));
-	lane->read_bytes += page->bytes;
+	if (bytes > page->bytes - skip)
+		bytes = page->bytes - skip;
+	TRY(read_with_patience(disk->blk, page->content + skip, bytes, offset, &unreadable));
+	lane->read_bytes += bytes;
 	for (size_t i = 0; i < unreadable.count; i++)
 		extents_add(&lane->unreadable[page->disk], unreadable.ranges[i].start,
 			    unreadable.ranges[i].end);
@@ -152,7 +129,15 @@ static struct err *read_page(struct lane *lane, struct page *page)
 				    unreadable.ranges[0].start,
 				    unreadable.ranges[0].end - unreadable.ranges[0].start),
 			"the disk is failing; '--on-read-error zero' sends zeros for what cannot be read");
-	hash_blocks(lane->run->hash_key, page->content, page->bytes, lane->block_bytes, page->hashes);
+	hash_blocks(lane->run->hash_key, page->content + skip, bytes, lane->block_bytes,
+		    page->hashes + index);
+	progress_add(lane->run->progress, bytes);
+	return NULL;
+}
+
+static struct err *read_page(struct lane *lane, struct page *page)
+{
+	TRY(lane_read_blocks(lane, page, 0, page->block_count));
 	hash_page(lane->run->hash_key, page->hashes, page->block_count, page->hash);
 	root_add_page(&lane->roots[page->disk], lane->run->hash_key, page->disk, page->number, page->hash);
 	return NULL;
@@ -173,10 +158,10 @@ static struct err *settle_pages(struct lane *lane)
 	for (size_t i = 0; i < count; i++) {
 		const struct message_query query = query_for(&lane->pages[i]);
 
-		TRY(receive_answer(lane, &query, lane->pages[i].theirs));
+		TRY(lane_take_answer(lane, &query, lane->pages[i].theirs));
 	}
 	for (size_t i = 0; i < count; i++)
-		TRY(send_differences(lane, &lane->pages[i]));
+		TRY(lane_send_differences(lane, &lane->pages[i]));
 	return NULL;
 }
 
@@ -184,22 +169,21 @@ static struct err *settle_pages(struct lane *lane)
 static struct err *do_page(struct lane *lane, struct page *page, const wire_hash theirs)
 {
 	TRY(read_page(lane, page));
-	progress_add(lane->run->options->progress, page->bytes);
 	if (hash_equal(page->hash, theirs))
 		return NULL;
 	if (!hash_equal(theirs, hash_zero)) {
 		const struct message_query query = query_for(page);
 
-		TRY(ask(lane, &query));
+		TRY(lane_ask(lane, &query));
 		return ++lane->asked == lane->page_capacity ? settle_pages(lane) : NULL;
 	}
 	/* Where they have zeros there is nothing to ask. */
 	TRY(settle_pages(lane));
 	memset(page->theirs, 0, sizeof page->theirs);
-	return send_differences(lane, page);
+	return lane_send_differences(lane, page);
 }
 
-static void set_page(const struct lane *lane, const struct work *work, size_t index, struct page *page)
+void lane_set_page(const struct lane *lane, const struct work *work, size_t index, struct page *page)
 {
 	uint64_t size_bytes = lane->run->options->disks[work->disk].blk->size_bytes;
 	uint64_t done = (uint64_t)index * WIRE_PAGE_BLOCKS, left = work->block_count - done;
@@ -223,27 +207,85 @@ static struct err *do_work(struct lane *lane, const struct work *work)
 	if (work->is_zero)
 		return send_zero(lane, work->disk, work->first_block, work->block_count);
 	if (!(lane->run->disk_flags[work->disk] & WIRE_DISK_FRESH)) {
-		TRY(ask(lane, &query));
-		TRY(receive_answer(lane, &query, theirs));
+		TRY(lane_ask(lane, &query));
+		TRY(lane_take_answer(lane, &query, theirs));
 	}
 	for (size_t i = 0; i < pages; i++) {
 		struct page *page = &lane->pages[lane->asked];
 
 		if (lane->run->stopping)
 			return err_failed("stopped");
-		set_page(lane, work, i, page);
+		lane_set_page(lane, work, i, page);
 		TRY(do_page(lane, page, theirs[i]));
 	}
 	return settle_pages(lane);
 }
 
-static struct err *do_all_work(struct lane *lane)
+static struct err *do_pass(struct lane *lane)
 {
-	struct work work;
+	struct work works[WORK_MAX_TAKEN];
+	size_t count;
 
-	while (work_list_take(lane->run->work, lane->run->lane_count, &work))
-		TRY(do_work(lane, &work));
-	TRY(credit_collect(&lane->credit, true));
+	while ((count = work_list_take(lane->run->work, lane->run->lane_count, works)))
+		TRY(works[0].is_changed ? lane_do_changed(lane, works, count) : do_work(lane, works));
+	return credit_collect(&lane->credit, true);
+}
+
+/* Waits for it; false: there is none any more. */
+static bool begin_pass(struct lane *lane)
+{
+	struct run *run = lane->run;
+	LOCKED(&run->lock);
+
+	while (run->pass_number == lane->pass_number && !run->is_last_pass && !run->stopping)
+		pthread_cond_wait(&run->changed, &run->lock);
+	if (run->pass_number == lane->pass_number || run->stopping)
+		return false;
+	lane->pass_number = run->pass_number;
+	return true;
+}
+
+static uint64_t take_count(uint64_t *count)
+{
+	uint64_t taken = *count;
+
+	*count = 0;
+	return taken;
+}
+
+/* With the run's lock: what the lane has done becomes part of the run's result. */
+static void hand_over(struct lane *lane)
+{
+	struct run *run = lane->run;
+	struct sender_result *result = run->result;
+
+	result->read_bytes += take_count(&lane->read_bytes);
+	result->content_bytes += take_count(&lane->content_bytes);
+	for (size_t i = 0; i < run->options->disk_count; i++) {
+		root_add(&run->roots[i], &lane->roots[i]);
+		lane->roots[i] = (struct root){{0}};
+		for (size_t k = 0; k < lane->unreadable[i].count; k++)
+			extents_add(&result->unreadable[i], lane->unreadable[i].ranges[k].start,
+				    lane->unreadable[i].ranges[k].end);
+	}
+}
+
+static void end_pass(struct lane *lane)
+{
+	struct run *run = lane->run;
+	LOCKED(&run->lock);
+
+	hand_over(lane);
+	run->lanes_in_pass--;
+	pthread_cond_broadcast(&run->changed);
+}
+
+static struct err *do_passes(struct lane *lane)
+{
+	while (begin_pass(lane)) {
+		TRY(do_pass(lane));
+		end_pass(lane);
+	}
 	return channel_close(lane->channel);
 }
 
@@ -273,6 +315,7 @@ static struct err *lane_init(struct lane *lane, struct run *run, unsigned number
 	lane->message = malloc(sizeof *lane->message);
 	lane->roots = xcalloc(disks, sizeof *lane->roots);
 	lane->unreadable = xcalloc(disks, sizeof *lane->unreadable);
+	lane->theirs = xcalloc(CHANGED_MAX_BLOCKS, sizeof *lane->theirs);
 	if (!lane->message)
 		return err_nomem();
 	TRY(make_pages(lane));
@@ -290,25 +333,16 @@ static struct err *lane_init(struct lane *lane, struct run *run, unsigned number
 	return NULL;
 }
 
-/* What the lane has done becomes part of the run's result. */
-static void hand_over(struct lane *lane, unsigned number)
+static void leave(struct lane *lane, unsigned number)
 {
 	struct run *run = lane->run;
-	struct sender_result *result = run->result;
 	LOCKED(&run->lock);
 
 	run->lanes[number] = NULL;
-	result->read_bytes += lane->read_bytes;
-	result->content_bytes += lane->content_bytes;
+	hand_over(lane);
 	if (lane->channel)
-		result->wire_bytes +=
+		run->result->wire_bytes +=
 			channel_sent_bytes(lane->channel) + channel_received_bytes(lane->channel);
-	for (size_t i = 0; i < run->options->disk_count; i++) {
-		root_add(&run->roots[i], &lane->roots[i]);
-		for (size_t k = 0; k < lane->unreadable[i].count; k++)
-			extents_add(&result->unreadable[i], lane->unreadable[i].ranges[k].start,
-				    lane->unreadable[i].ranges[k].end);
-	}
 }
 
 static void lane_deinit(struct lane *lane)
@@ -316,6 +350,7 @@ static void lane_deinit(struct lane *lane)
 	for (size_t i = 0; i < lane->run->options->disk_count; i++)
 		extents_deinit(&lane->unreadable[i]);
 	free(lane->unreadable);
+	free(lane->theirs);
 	free(lane->roots);
 	free(lane->message);
 	for (size_t i = 0; lane->pages && i < lane->page_capacity; i++)
@@ -332,8 +367,8 @@ struct err *sender_lane_run(struct run *run, unsigned number)
 	struct err *err = lane_init(&lane, run, number);
 
 	if (!err)
-		err = do_all_work(&lane);
-	hand_over(&lane, number);
+		err = do_passes(&lane);
+	leave(&lane, number);
 	lane_deinit(&lane);
 	return err;
 }

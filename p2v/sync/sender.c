@@ -43,6 +43,18 @@ struct err *sender_connect(const struct sender_options *options, enum wire_purpo
 	return greet_receiver(&greeting, message, ret_channel);
 }
 
+static struct err *count_data(const struct sender_options *options, size_t disk, uint64_t *ret_bytes)
+{
+	const struct live_options *live = options->live;
+	CLEANUP_EXTENTS struct extents used = {0};
+
+	if (!live)
+		return work_count_data(options->disks[disk].blk, ret_bytes);
+	TRY(live->source->find_used(live->source->arg, disk, &used));
+	*ret_bytes = extents_total_bytes(&used);
+	return NULL;
+}
+
 static struct err *send_job(const struct sender_options *options, struct channel *control,
 			    struct message *message)
 {
@@ -65,9 +77,23 @@ static struct err *send_job(const struct sender_options *options, struct channel
 			.id = options->disks[i].id,
 			.id_bytes = strlen(options->disks[i].id),
 		};
-		TRY(work_count_data(blk, &job->disks[i].data_bytes));
+		TRY(count_data(options, i, &job->disks[i].data_bytes));
 	}
 	return channel_send(control, message);
+}
+
+/* The only one. */
+static struct err *set_up_pass(struct run *run)
+{
+	const struct sender_options *options = run->options;
+
+	run->work = work_list_create(sender_block_bytes(options));
+	for (size_t i = 0; i < options->disk_count; i++)
+		TRY(work_list_add_disk(run->work, i, options->disks[i].blk, run->disk_flags[i]));
+	progress_set_total(run->progress, work_list_read_bytes(run->work));
+	run->pass_number = 1;
+	run->is_last_pass = true;
+	return NULL;
 }
 
 static struct err *set_up(struct run *run, struct channel *control, struct message *message)
@@ -85,18 +111,16 @@ static struct err *set_up(struct run *run, struct channel *control, struct messa
 	memcpy(run->disk_flags, ready->disk_flags, ready->disk_count);
 	if (run->options->machine_json)
 		TRY(channel_send(control, &machine));
-	TRY(work_list_create(run->options, run->disk_flags, &run->work));
-	progress_set_total(run->options->progress, work_list_read_bytes(run->work));
-	return NULL;
+	return run->options->live ? NULL : set_up_pass(run);
 }
 
-/* Takes the first error; everything else is then a consequence, and ends soon. */
-static void end_lanes(struct run *run, struct err *err)
+void sender_stop(struct run *run, struct err *err)
 {
 	LOCKED(&run->lock);
 
 	run->err = err_first(run->err, err);
 	run->stopping = true;
+	pthread_cond_broadcast(&run->changed);
 	for (size_t i = 0; i < WIRE_MAX_LANES; i++)
 		if (run->lanes[i])
 			channel_interrupt(run->lanes[i]);
@@ -114,7 +138,7 @@ static void *lane_main(void *arg)
 	struct err *err = sender_lane_run(run, start->number);
 
 	if (err)
-		end_lanes(run, err);
+		sender_stop(run, err);
 	LOCKED(&run->lock);
 	run->lanes_running--;
 	pthread_cond_broadcast(&run->changed);
@@ -167,33 +191,52 @@ static struct err *ask_why(struct channel *control, struct err *err, struct mess
 	return answer;
 }
 
-static struct err *run_lanes(struct run *run, struct channel *control, struct message *message)
+static unsigned start_lanes(struct run *run, pthread_t *threads, struct lane_start *starts)
 {
-	pthread_t threads[WIRE_MAX_LANES];
-	struct lane_start starts[WIRE_MAX_LANES];
-	unsigned started;
-
-	for (started = 0; started < run->lane_count; started++) {
+	for (unsigned i = 0; i < run->lane_count; i++) {
 		int errnum;
 
-		starts[started] = (struct lane_start){run, started};
+		starts[i] = (struct lane_start){run, i};
 		pthread_mutex_lock(&run->lock);
 		run->lanes_running++;
 		pthread_mutex_unlock(&run->lock);
-		errnum = pthread_create(&threads[started], NULL, lane_main, &starts[started]);
+		errnum = pthread_create(&threads[i], NULL, lane_main, &starts[i]);
 		if (errnum) {
-			end_lanes(run, err_from_errno(errnum, "thread"));
+			sender_stop(run, err_from_errno(errnum, "thread"));
 			pthread_mutex_lock(&run->lock);
 			run->lanes_running--;
 			pthread_mutex_unlock(&run->lock);
-			break;
+			return i;
 		}
+	}
+	return run->lane_count;
+}
+
+static void *passes_main(void *arg)
+{
+	sender_make_passes(arg);
+	return NULL;
+}
+
+static struct err *run_lanes(struct run *run, struct channel *control, struct message *message)
+{
+	pthread_t threads[WIRE_MAX_LANES + 1];
+	struct lane_start starts[WIRE_MAX_LANES];
+	unsigned started = start_lanes(run, threads, starts);
+
+	if (run->options->live && !run->stopping) {
+		int errnum = pthread_create(&threads[started], NULL, passes_main, run);
+
+		if (errnum)
+			sender_stop(run, err_from_errno(errnum, "thread"));
+		else
+			started++;
 	}
 	while (!wait_for_lanes(run)) {
 		struct err *err = run->stopping ? NULL : exchange_alive(control, message);
 
 		if (err)
-			end_lanes(run, err);
+			sender_stop(run, err);
 	}
 	while (started)
 		pthread_join(threads[--started], NULL);
@@ -290,6 +333,7 @@ struct err *sender_run(const struct sender_options *options, struct sender_resul
 
 	TRY(check_options(options));
 	run.limiter.bytes_per_second = options->limit_bytes_per_second;
+	run.progress = options->progress;
 	run.roots = xcalloc(options->disk_count, sizeof *run.roots);
 	result->unreadable = xcalloc(options->disk_count, sizeof *result->unreadable);
 	result->disk_count = options->disk_count;

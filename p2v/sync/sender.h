@@ -8,6 +8,7 @@
 #include "p2v/base/progress.h"
 #include "p2v/sync/hash.h"
 #include "p2v/sync/key.h"
+#include "p2v/sync/live.h"
 
 /* What its extents report as zeros is not read: a used map is a struct blk in front of the disk. */
 struct sender_disk {
@@ -37,6 +38,9 @@ struct sender_options {
 	 * good. */
 	struct err *(*before_commit)(void *arg);
 	void *before_commit_arg;
+	/* NULL: the disks do not change.  Else their extents are of no interest, and what is read of them
+	 * must come from the disk itself, not from a cache. */
+	const struct live_options *live;
 	unsigned flags;
 	const struct log *log;
 	struct progress *progress; /* counts bytes read of the disks; its total is set */

@@ -140,6 +140,11 @@
  * lane can run out of credit: whenever half of the window has come it makes
  * that half durable while it takes in the other.  SYNC asks for all at once.
  *
+ * A sender may bring the same block as often as it likes before COMMIT: so disks in
+ * use are brought over in passes, each of what has changed since the one before.
+ * Before a block travels again all that went before is to be acknowledged.  The
+ * receiver knows of no passes.
+ *
  * DATA and ZERO of what the copy has already change nothing: a complete job stays
  * complete.  With the first one that does change something the job is incomplete, and
  * its copies say so themselves, until the next commit.
