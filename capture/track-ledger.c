@@ -2,8 +2,9 @@
 /*
  * The kernel shows that a request is done, and counts it right after that, so
  * that what was seen is ahead of what was counted, by what is between the two.
- * The difference when nothing is lost is found at the start, as the smallest of
- * many looks; it becomes smaller only by a loss.  On a busy disk what comes in
+ * The difference when nothing is lost is found at the start: at a moment when no
+ * request is in flight, or else, on a disk that has no such moment, as the
+ * smallest of many looks.  It becomes smaller only by a loss.  On a busy disk what comes in
  * between two readings can hide a small loss for as long as it is busy: a disk
  * at rest has no such excuse, and only at rest is the answer LEDGER_EXACT.
  *
@@ -18,10 +19,9 @@
 
 #include <time.h>
 
-#define MAX_LOOKS 400
-#define ENOUGH_STEADY 8
+#define OPEN_LOOKS 200
 #define REST_LOOKS 20
-#define PAUSE_NS 200000
+#define PAUSE_NS 1000000
 
 static struct ledger_sum difference(const struct ledger_look *look, enum track_event event)
 {
@@ -70,27 +70,24 @@ static int64_t smaller(int64_t a, int64_t b)
 
 bool ledger_open(struct ledger *ledger, ledger_look_fn look, void *arg)
 {
+	struct ledger_sum *base = &ledger->events[TRACK_COMPLETE].base, sum;
 	struct ledger_look now;
-	unsigned steady = 0;
 
 	*ledger = (struct ledger){0};
-	for (int i = 0; i < MAX_LOOKS && steady < ENOUGH_STEADY; i++) {
-		struct ledger_sum *base = &ledger->events[TRACK_COMPLETE].base, sum;
-
+	for (int i = 0; i < OPEN_LOOKS; i++) {
 		if (!look(arg, &now))
 			return false;
-		steady += now.is_steady;
-		sum = difference(&now, TRACK_COMPLETE);
+		if (is_at_rest(&now)) {
+			for (int event = 0; event < TRACK_EVENTS; event++)
+				set_base(ledger, &now, event);
+			return true;
+		}
 		if (!i)
 			set_base(ledger, &now, TRACK_COMPLETE);
+		sum = difference(&now, TRACK_COMPLETE);
 		base->written = smaller(base->written, sum.written);
 		base->discarded = smaller(base->discarded, sum.discarded);
-		if (is_at_rest(&now)) {
-			set_base(ledger, &now, TRACK_QUEUE);
-			set_base(ledger, &now, TRACK_ISSUE);
-		}
-		if (!now.is_steady)
-			pause_shortly();
+		pause_shortly();
 	}
 	return true;
 }

@@ -94,11 +94,19 @@ static void read_range(struct track_rig *rig, uint8_t *into, uint64_t start, uin
 	}
 }
 
+static void show(void *arg, enum log_level level, const char *message)
+{
+	(void)arg;
+	(void)level;
+	print_message("  %s\n", message);
+}
+
 void rig_start(struct track_rig *rig, enum tracker_tier tier)
 {
+	static const struct log log = {.write = show, .max_level = LOG_LEVEL_DEBUG};
 	const char *device = rig->device;
 
-	must(tracker_start(&device, 1, &(struct tracker_options){.tier = tier}, &rig->tracker));
+	must(tracker_start(&device, 1, &(struct tracker_options){.tier = tier, .log = &log}, &rig->tracker));
 	assert_int_equal(tracker_tier(rig->tracker), tier);
 	read_range(rig, rig->copy, 0, rig->size_bytes);
 }

@@ -76,11 +76,13 @@ static void write_file(int fd, struct rng *rng)
 	munmap(map, at + bytes);
 }
 
-/* Until it is killed.  What does not fit any more does not matter. */
+/* Until it is killed, also by itself: a mapped page for which there is no space any more.  What does not fit
+ * any more does not matter. */
 static void keep_writing(const char *folder, uint64_t seed)
 {
 	struct rng rng = {.state = seed};
 
+	signal(SIGBUS, SIG_DFL);
 	for (;;) {
 		CLEANUP_FREE char *path =
 			xasprintf("%s/%llu", folder, (unsigned long long)rng_below(&rng, FILES));
