@@ -72,7 +72,7 @@ SRC_CAPTURE = $(filter-out $(SRC_BPF),$(wildcard capture/*.c))
 # The agent has a few of p2v's verbs, and stand-ins for what cannot be linked statically.
 SRC_AGENT_ONLY = p2v/cmd/agent.c p2v/cmd/agent-left-out.c p2v/cmd/agent-live.c
 SRC_AGENT = $(SRC_AGENT_ONLY) $(addprefix p2v/cmd/,program.c common.c scan.c scan-machine.c sync.c) \
-	    $(wildcard p2v/cmd/send*.c p2v/cmd/announce*.c)
+	    $(wildcard p2v/cmd/send*.c p2v/cmd/announce*.c p2v/cmd/live-*.c p2v/cmd/cutover.c)
 SRC_CMD = $(filter-out $(SRC_AGENT_ONLY),$(wildcard p2v/cmd/*.c))
 SRC_TESTLIB = $(filter-out $(SRC_TEST),$(wildcard tests/lib/*.c tests/*/lib-*.c))
 SRC_TEST = $(wildcard tests/*/test-*.c)

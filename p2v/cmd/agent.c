@@ -16,6 +16,7 @@
 static const struct verb verbs[] = {
 	{"scan", "[--json] [--used]", "tell what this machine is, and which disks a capture takes", cmd_scan},
 	{"send", "HOST [--disk DISK...] [--key-file FILE]", "bring disks to a receiver", cmd_send},
+	{"cutover", "[JOB] [--status]", "freeze the server and complete its copy", cmd_cutover},
 	{"announce", "HOST [--key-file FILE]", "tell a receiver that this machine is there", cmd_announce},
 	{"live", "[--here]", "what runs on a machine started from the ISO", cmd_live},
 };

@@ -30,6 +30,7 @@ struct err *cmd_convert(int argc, char **argv) ERR_MUST_CHECK;
 struct err *cmd_prove(int argc, char **argv) ERR_MUST_CHECK;
 struct err *cmd_receive(int argc, char **argv) ERR_MUST_CHECK;
 struct err *cmd_send(int argc, char **argv) ERR_MUST_CHECK;
+struct err *cmd_cutover(int argc, char **argv) ERR_MUST_CHECK;
 struct err *cmd_status(int argc, char **argv) ERR_MUST_CHECK;
 struct err *cmd_announce(int argc, char **argv) ERR_MUST_CHECK;
 struct err *cmd_iso(int argc, char **argv) ERR_MUST_CHECK;

@@ -11,6 +11,7 @@ static const struct verb verbs[] = {
 	 cmd_prove},
 	{"receive", "--dir DIR [--listen ADDR:PORT]", "take disks in over the network", cmd_receive},
 	{"send", "HOST [--disk DISK...] [--key-file FILE]", "bring disks to a receiver", cmd_send},
+	{"cutover", "[JOB] [--status]", "freeze the server and complete its copy", cmd_cutover},
 	{"announce", "HOST [--key-file FILE]", "tell a receiver that this machine is there", cmd_announce},
 	{"status", "--dir DIR [--json]", "list the jobs of a receiver", cmd_status},
 	{"iso", "COMMAND ...", "make a medium that boots a server and sends its disks", cmd_iso},

@@ -13,12 +13,14 @@
 #include "p2v/base/json.h"
 #include "p2v/base/mem.h"
 #include "p2v/cmd/send-disks.h"
+#include "p2v/cmd/send-live.h"
 #include "p2v/cmd/send-machine.h"
 #include "p2v/cmd/sync.h"
 #include "p2v/sync/sender.h"
 
 #define MAX_IDLE_TRIES 5 /* in a row that have brought nothing over */
 #define MAX_PAUSE_SECONDS 30
+#define MAX_SECONDS 86400 /* that can be asked for */
 #define FIND_KEY                                                                                            \
 	"copy the receiver's key file (by default .pairing-key in its --dir), or leave --key-file out and " \
 	"type the key"
@@ -33,6 +35,14 @@ enum {
 	OPT_READ_ERROR,
 	OPT_IN_USE,
 	OPT_ALL,
+	OPT_LIVE,
+	OPT_CUTOVER,
+	OPT_DOWNTIME,
+	OPT_MAX_FREEZE,
+	OPT_PRE_FREEZE,
+	OPT_POST_FREEZE,
+	OPT_FENCE,
+	OPT_TRACKER,
 	OPT_JSON
 };
 
@@ -46,6 +56,14 @@ static const struct option long_options[] = {
 	{"on-read-error", required_argument, NULL, OPT_READ_ERROR},
 	{"in-use", no_argument, NULL, OPT_IN_USE},
 	{"all", no_argument, NULL, OPT_ALL},
+	{"live", no_argument, NULL, OPT_LIVE},
+	{"cutover", no_argument, NULL, OPT_CUTOVER},
+	{"downtime", required_argument, NULL, OPT_DOWNTIME},
+	{"max-freeze", required_argument, NULL, OPT_MAX_FREEZE},
+	{"pre-freeze", required_argument, NULL, OPT_PRE_FREEZE},
+	{"post-freeze", required_argument, NULL, OPT_POST_FREEZE},
+	{"fence", required_argument, NULL, OPT_FENCE},
+	{"tracker", required_argument, NULL, OPT_TRACKER},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
@@ -60,6 +78,8 @@ struct send_options {
 	uint64_t limit_bytes_per_second;
 	unsigned flags; /* SENDER_ */
 	unsigned disk_flags; /* SEND_ */
+	bool is_live, needs_live; /* --live was said; what belongs to it was */
+	struct send_live_options live;
 	bool json;
 	unsigned verbose;
 };
@@ -93,6 +113,14 @@ static void print_help(void)
 	      "  --all                  also what no file system uses; left out it reads as zeros there\n"
 	      "  --in-use               send disks although they are mounted: the copy is as after a power "
 	      "cut\n"
+	      "  --live                 send them while the server works, then wait for 'p2v cutover'\n"
+	      "  --cutover              cut over by itself as soon as little enough is left\n"
+	      "  --downtime SECONDS     little enough: what a cutover would take (default 5)\n"
+	      "  --max-freeze SECONDS   the server goes on after that, whatever happens (default 30)\n"
+	      "  --pre-freeze COMMAND   run before the freeze; --post-freeze COMMAND if the server goes on\n"
+	      "  --fence WHAT           what becomes of the server then: frozen (default), network: its\n"
+	      "                         interfaces go down too, poweroff, or none: it goes on as well\n"
+	      "  --tracker TIER         how writes are noticed: auto (default), bpf, blktrace, hash\n"
 	      "  --json                 progress and result as JSON\n"
 	      "  --verbose              tell each step, and why parts of disks are sent whole\n",
 	      stdout);
@@ -122,9 +150,52 @@ static struct err *take_read_error(struct send_options *options)
 	return NULL;
 }
 
+static struct err *parse_seconds(const char *what, const char *text, uint64_t *ret_ns)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	if (end == text || *end || !(seconds > 0) || seconds > MAX_SECONDS)
+		return err_advise(err_usage("%s: '%s' is no number of seconds", what, text),
+				  "say 10 or 0.5, for example");
+	*ret_ns = seconds * 1e9;
+	return NULL;
+}
+
+static struct err *take_live_option(struct send_live_options *live, int option)
+{
+	switch (option) {
+	case OPT_DOWNTIME:
+		return parse_seconds("--downtime", optarg, &live->downtime_ns);
+	case OPT_MAX_FREEZE:
+		return parse_seconds("--max-freeze", optarg, &live->max_freeze_ns);
+	case OPT_FENCE:
+		return send_live_parse_fence(optarg, &live->fence);
+	case OPT_PRE_FREEZE:
+		live->pre_freeze = optarg;
+		break;
+	case OPT_POST_FREEZE:
+		live->post_freeze = optarg;
+		break;
+	case OPT_TRACKER:
+		live->tracker = optarg;
+		break;
+	case OPT_CUTOVER:
+		live->cuts_over = true;
+		break;
+	}
+	return NULL;
+}
+
 static struct err *take_option(void *arg, int option)
 {
 	struct send_options *options = arg;
+
+	if (option >= OPT_LIVE && option <= OPT_TRACKER) {
+		options->needs_live |= option != OPT_LIVE;
+		options->is_live |= option == OPT_LIVE;
+		return take_live_option(&options->live, option);
+	}
 
 	switch (option) {
 	case OPT_KEY:
@@ -165,26 +236,31 @@ static void pause_before(unsigned tries)
 }
 
 /* One try, with a progress of its own. */
-static struct err *try_once(const struct send_options *options, struct sender_options *sender,
-			    struct sender_result *result)
+static struct err *try_once(const struct send_options *options, struct send_live *live,
+			    struct sender_options *sender, struct sender_result *result)
 {
 	struct err *err;
 
 	sender->progress = progress_create(stderr, options->json ? PROGRESS_JSON : PROGRESS_AUTO, "send", 0);
 	err = sender_run(sender, result);
+	/* Before anything is written: a file that takes it may be frozen. */
+	if (err && live)
+		send_live_fail(live, err);
+	else if (live)
+		err = send_live_finish(live);
 	progress_destroy(sender->progress);
 	return err;
 }
 
 /* ret_result sums up all tries, but for what cannot be read, which is the last one's. */
-static struct err *send_until_done(const struct send_options *options, struct sender_options *sender,
-				   struct sender_result *ret_result)
+static struct err *send_until_done(const struct send_options *options, struct send_live *live,
+				   struct sender_options *sender, struct sender_result *ret_result)
 {
 	uint64_t read_bytes = 0, content_bytes = 0, wire_bytes = 0;
 
 	for (unsigned idle_tries = 0;; idle_tries++) {
 		CLEANUP_SENDER_RESULT struct sender_result result = {0};
-		struct err *err = try_once(options, sender, &result);
+		struct err *err = try_once(options, live, sender, &result);
 
 		read_bytes += result.read_bytes;
 		content_bytes += result.content_bytes;
@@ -328,12 +404,27 @@ static void tell_disks(const struct send_disks *disks)
 	fputc('\n', stderr);
 }
 
+static struct err *start_live(struct send_options *options, const struct send_disks *disks,
+			      struct sender_options *sender, struct send_live **ret_live)
+{
+	options->live.job = options->name;
+	options->live.takes_all = options->disk_flags & SEND_ALL;
+	options->live.log = sender->log;
+	TRY(send_live_open(disks, &options->live, ret_live));
+	sender->live = send_live_for_sender(*ret_live);
+	sender->before_commit = send_live_may_commit;
+	sender->before_commit_arg = *ret_live;
+	sender->log = send_live_log(*ret_live);
+	return NULL;
+}
+
 static struct err *send_disks(struct send_options *options)
 {
 	struct log log = cmd_log(options->verbose);
 	CLEANUP_SEND_DISKS struct send_disks disks = {0};
 	CLEANUP_FREE char *machine_json = NULL;
 	CLEANUP_SENDER_RESULT struct sender_result result = {0};
+	CLEANUP_SEND_LIVE struct send_live *live = NULL;
 	bool is_in_use = options->disk_flags & SEND_IN_USE;
 	struct sender_options sender = {
 		.key = options->key,
@@ -341,7 +432,7 @@ static struct err *send_disks(struct send_options *options)
 		.connect_arg = &options->address,
 		.name = options->name,
 		.limit_bytes_per_second = options->limit_bytes_per_second,
-		.before_commit = is_in_use ? NULL : check_changes,
+		.before_commit = is_in_use || options->is_live ? NULL : check_changes,
 		.before_commit_arg = &disks,
 		.flags = options->flags,
 		.log = &log,
@@ -355,7 +446,9 @@ static struct err *send_disks(struct send_options *options)
 		return err_from_errno(errno, "random numbers for a run");
 	if (!options->disks.count)
 		TRY(send_choose_disks(&log, &options->disks));
-	TRY(send_disks_open(&options->disks, options->disk_flags, &log, &disks));
+	/* What of a disk in use is used, and when, send-live.c knows. */
+	TRY(send_disks_open(&options->disks, options->is_live ? SEND_IN_USE | SEND_ALL : options->disk_flags,
+			    &log, &disks));
 	if (disks.machine.disk_count)
 		TRY(send_describe_machine(&disks.machine, &machine_json));
 	if (options->json)
@@ -363,9 +456,11 @@ static struct err *send_disks(struct send_options *options)
 	sender.machine_json = machine_json;
 	sender.disks = disks.for_sender;
 	sender.disk_count = disks.count;
-	err = send_until_done(options, &sender, &result);
+	if (options->is_live)
+		TRY(start_live(options, &disks, &sender, &live));
+	err = send_until_done(options, live, &sender, &result);
 	warn_of_unreadable(&disks, &result, &log);
-	if (is_in_use)
+	if (is_in_use && !live)
 		warn_of_changes(&disks, &log);
 	return err ? err : report(options, &disks, &result);
 }
@@ -375,6 +470,12 @@ static struct err *check_and_send(int argc, char **argv, struct send_options *op
 	if (optind + 1 != argc)
 		return err_advise(err_usage("send: one receiver is wanted"), "'p2v send --help' tells more");
 	TRY(sync_address_parse(argv[optind], &options->address));
+	if (options->needs_live && !options->is_live)
+		return err_advise(
+			err_usage("send: an option needs --live"),
+			"say --live as well, or leave out "
+			"--cutover, --downtime, --max-freeze, --pre-freeze, --post-freeze, --fence, "
+			"--tracker");
 	if (!options->name)
 		options->name = sync_machine_name();
 	if (!options->key)
