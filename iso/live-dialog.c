@@ -120,6 +120,12 @@ static void draw_again(void)
 	newtRefresh();
 }
 
+void live_dialog_show(struct live_dialog *dialog)
+{
+	newtDrawForm(dialog->form);
+	newtRefresh();
+}
+
 int live_dialog_run(struct live_dialog *dialog)
 {
 	struct newtExitStruct end;

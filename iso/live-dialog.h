@@ -45,6 +45,9 @@ void live_dialog_add_buttons(struct live_dialog *dialog, const char *const *name
 	live_dialog_add_buttons(dialog, (const char *const[]){__VA_ARGS__}, \
 				sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
+/* Draws it without waiting, for what takes a while and cannot be stopped. */
+void live_dialog_show(struct live_dialog *dialog);
+
 /* Waits for a button, and gives its number, or -1: the tick wants the screen to end. */
 int live_dialog_run(struct live_dialog *dialog);
 

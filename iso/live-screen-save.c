@@ -12,9 +12,12 @@
 #define TO_RECEIVER (-1)
 #define BACK (-2)
 
-static enum live_screen screen_before(const struct live_state *state)
+static enum live_screen screen_before(struct live_state *state)
 {
-	return state->transfer ? LIVE_SCREEN_PROGRESS : LIVE_SCREEN_END;
+	struct live_progress progress;
+	bool is_sending = live_state_keep(state, &progress) && progress.phase != LIVE_DONE;
+
+	return is_sending ? LIVE_SCREEN_PROGRESS : LIVE_SCREEN_END;
 }
 
 /* The stick's index, TO_RECEIVER or BACK. */
@@ -64,7 +67,7 @@ static struct err *bring(const struct live_state *state, const char *path)
 	return live_presence_bring(&options, path);
 }
 
-static struct err *save(struct live_state *state, const struct live_sticks *sticks, intptr_t choice)
+static struct err *make_and_bring(struct live_state *state, const struct live_sticks *sticks, intptr_t choice)
 {
 	CLEANUP_FREE char *mount_dir = xasprintf("%s/stick", state->options->run_dir);
 	CLEANUP_FREE char *path = NULL;
@@ -73,6 +76,19 @@ static struct err *save(struct live_state *state, const struct live_sticks *stic
 	if (choice == TO_RECEIVER)
 		return bring(state, path);
 	return live_stick_save(&sticks->items[choice], mount_dir, path);
+}
+
+static struct err *save(struct live_state *state, const struct live_sticks *sticks, intptr_t choice)
+{
+	struct live_dialog dialog;
+	struct err *err;
+
+	live_dialog_begin(state, "Save the log", &dialog);
+	live_dialog_add_text(&dialog, 1, 3, "Collecting what helps; this may take a minute ...");
+	live_dialog_show(&dialog);
+	err = make_and_bring(state, sticks, choice);
+	live_dialog_end(&dialog);
+	return err;
 }
 
 enum live_screen live_screen_save(struct live_state *state)

@@ -128,7 +128,8 @@ check 'sending: it did not begin anew' is_not order has ' 0%'
 check 'all is sent' order wait $((180 * factor)) '7 Done'
 check 'done' sees 7-done 'as job serial01'
 check 'the log goes' step "$down$down$down$enter" 8-save 'Save the log'
-check 'to the receiver' step "$enter" 8-saved 'It is saved'
+check 'to the receiver' step "$enter" 8-saving 'this may take a minute'
+check 'it is there' order wait $((240 * factor)) 'It is saved'
 check 'and back' step "$enter" 7-done-back 'as job serial01'
 check 'power off' order type "$enter"
 check 'the machine is off' ends_itself 120

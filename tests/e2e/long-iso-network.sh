@@ -19,7 +19,7 @@ vlan=7
 configures() {
 	rm -f "$work/set.iso"
 	"$p2v" iso configure "$iso" --out "$work/set.iso" --server "10.0.2.2:$port" \
-		--key-file "$work/jobs/.pairing-key" --name "$name" --after poweroff --limit 2M "$@"
+		--key-file "$work/jobs/.pairing-key" --name "$job" --after poweroff --limit 2M "$@"
 }
 
 # Both cards and the switch are on one hub, the switch's other side and the way out on another.
@@ -44,7 +44,7 @@ starts() {
 
 # has MIB: so much of the disk is at the receiver.
 has() {
-	[ "$(stat -c %b "$work/jobs/$name/disk0.vhdx" 2>/dev/null || echo 0)" -gt $(($1 * 2048)) ]
+	[ "$(stat -c %b "$work/jobs/$job/disk0.vhdx" 2>/dev/null || echo 0)" -gt $(($1 * 2048)) ]
 }
 
 pulls_a_cable() {
@@ -58,15 +58,15 @@ ends() {
 check 'the receiver starts' start_receiver
 head -c 48M /dev/urandom >"$work/disk"
 before=$(hash_of "$work/disk")
-name=bonded
+job=bonded
 check 'a VLAN on a bond' configures --vlan $vlan --bond eth0,eth1 --mtu 1400
 check 'starts, and gets an address by DHCP' starts 'p2v: sending: '
 check 'a cable is pulled' pulls_a_cable
 check 'all is sent all the same' ends
-check 'the receiver has all of it' job_is_complete $name
-check 'the copy is equal' "$p2v" vhdx compare "$work/jobs/$name/disk0.vhdx" "$work/disk"
+check 'the receiver has all of it' job_is_complete $job
+check 'the copy is equal' "$p2v" vhdx compare "$work/jobs/$job/disk0.vhdx" "$work/disk"
 
-name=untagged
+job=untagged
 check 'the same without the VLAN' configures --bond eth0,eth1
 check 'has no network' starts 'p2v: waiting '
 check 'and sends nothing' is_not has 0
