@@ -51,7 +51,7 @@ has_shell() {
 
 	from=$(console_size "$work/console")
 	sleep 3
-	printf '\nstty -echo; PS1=; echo shell-"ready"\n' >"$work/port.in"
+	printf '\nstty -echo; PS1=; PS2=; echo shell-"ready"\n' >"$work/port.in"
 	console_expect 60 "$machine_pid" '^shell-ready' "$work/console" "$from"
 }
 
@@ -88,7 +88,7 @@ check 'nothing is assembled by itself' is_not answers 'cat /proc/mdstat; ls /dev
 check 'arrays and volumes' answers '/usr/lib/p2v/assemble' 'files01--vg-root'
 check 'two arrays, read-only' answers 'grep -c "^md.*: active (read-only) raid1" /proc/mdstat' '^2$'
 check 'a file system on a volume' answers \
-	'mkdir -p /run/m && mount -o ro,noload /dev/mapper/files01--vg-srv /run/m && cat /run/m/share/readme.txt && umount /run/m' \
+	'mkdir -p /run/m && modprobe ext4 && mount -t ext4 -o ro,noload /dev/mapper/files01--vg-srv /run/m && cat /run/m/share/readme.txt && umount /run/m' \
 	'what the office keeps here'
 check 'one that would write is refused' is_not runs \
 	'dd if=/dev/zero of=/dev/mapper/files01--vg-srv bs=4096 count=1 conv=fsync'
