@@ -99,7 +99,7 @@ check 'through two paths, read-only' answers \
 check 'a transfer may run meanwhile' sends /dev/mapper/mpath1
 check 'the copy is equal' "$p2v" vhdx compare "$work/jobs/paths/disk0.vhdx" "$work/paths"
 check 'all is closed again' runs '/usr/lib/p2v/disassemble'
-check 'nothing is left of it' is_not answers 'cat /proc/mdstat; ls /dev/mapper; losetup' '^md|files01|loop'
+check 'nothing is left of it' is_not answers 'cat /proc/mdstat; ls /dev/mapper; losetup -a' '^md|files01|loop'
 
 check 'one path is gone' eval 'echo "device_del path0" >"$work/monitor.in"'
 rm -rf "$work/jobs/paths"
