@@ -71,7 +71,7 @@ SRC_BPF = $(wildcard capture/*.bpf.c)
 SRC_CAPTURE = $(filter-out $(SRC_BPF),$(wildcard capture/*.c))
 # The agent has a few of p2v's verbs, and stand-ins for what cannot be linked statically.
 SRC_AGENT_ONLY = p2v/cmd/agent.c p2v/cmd/agent-left-out.c p2v/cmd/agent-live.c
-SRC_AGENT = $(SRC_AGENT_ONLY) $(addprefix p2v/cmd/,program.c common.c scan.c scan-machine.c sync.c) \
+SRC_AGENT = $(SRC_AGENT_ONLY) $(addprefix p2v/cmd/,program.c common.c scan.c scan-machine.c scan-tracking.c sync.c) \
 	    $(wildcard p2v/cmd/send*.c p2v/cmd/announce*.c p2v/cmd/live-*.c p2v/cmd/cutover.c)
 SRC_CMD = $(filter-out $(SRC_AGENT_ONLY),$(wildcard p2v/cmd/*.c))
 SRC_TESTLIB = $(filter-out $(SRC_TEST),$(wildcard tests/lib/*.c tests/*/lib-*.c))
@@ -138,6 +138,7 @@ $(O)/capture/%.skel.h: $(O)/capture/%.bpf.o
 	$(BPFTOOL) gen object $(O)/capture/$*_bpf.o $<
 	$(BPFTOOL) gen skeleton $(O)/capture/$*_bpf.o name $*_bpf >$@.new
 	mv $@.new $@
+$(O)/capture/track.skel.h: $(O)/capture/track.bpf.o
 $(O)/capture/track-bpf.o: $(O)/capture/track.skel.h
 $(O)/capture/track-bpf.o: CPPFLAGS += -isystem $(O)
 
@@ -176,9 +177,9 @@ $(AGENT): $(call objects,$(SRC_AGENT)) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
 	grep -v -e 'in statically linked applications' -e ': in function ' -e 'is dangerous, better use' $@.log >&2 || true
 	rm -f $@.log
 
-$(BENCHES): $(O)/%: $(O)/%.o $(LIB_VHDX)
+$(BENCHES): $(O)/%: $(O)/%.o $(LIB_CAPTURE) $(LIB_VHDX)
 	@echo '  LD    $@'
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs_base)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs)
 
 # The one test that reads with libvhdi.
 $(O)/tests/vhdx/test-vhdx-cross: private pkg_libs += -lvhdi
@@ -331,6 +332,7 @@ check-all: check
 	  $(O)/tests/sync/test-sync-hostile $(O)/tests/sync/test-sync-interrupted
 	@$(PROVE_ENV) P2V_SYNC_KILLS=200 P2V_RECEIVED_SERVERS='a2 b' tests/lib/run-tests $(O) \
 	  tests/e2e/sync-kills.sh tests/e2e/convert-received.sh
+	@$(PROVE_ENV) P2V_TRACK_ROUNDS=100 tests/lib/run-tests $(O) $(O)/tests/capture/test-slow-track-live
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(long_scripts)
 
 .PHONY: check-format
@@ -357,14 +359,16 @@ fuzz-afl:
 lint:
 	@tests/lib/lint
 
-.PHONY: bench bench-convert bench-sync bench-vhdx
-bench: bench-convert bench-vhdx bench-sync
+.PHONY: bench bench-convert bench-sync bench-track bench-vhdx
+bench: bench-convert bench-vhdx bench-sync bench-track
 bench-convert: all
 	@$(PROVE_ENV) tests/bench/run-convert
 bench-vhdx: all $(BENCHES)
 	@$(PROVE_ENV) tests/bench/run-vhdx
 bench-sync: all
 	@$(PROVE_ENV) tests/bench/run-sync
+bench-track: $(BENCHES)
+	@$(PROVE_ENV) tests/bench/run-track
 
 .PHONY: iso
 iso: deps
@@ -393,7 +397,7 @@ help:
 	  'make check-all     the long tests too' \
 	  'make test-NAME     one test program, tests/*/test-NAME.c' \
 	  'make fuzz          FUZZ_TARGET="open read ..." each for FUZZ_SECONDS; fuzz-afl: with AFL++' \
-	  'make bench         comparison with the named peers: bench-convert, bench-vhdx, bench-sync' \
+	  'make bench         comparison with the named peers: bench-convert, bench-vhdx, bench-sync, bench-track' \
 	  'make check-format check-layers check-size lint' \
 	  'make man install uninstall clean' \
 	  'make deps          as root: install the Debian packages; deps-list names them' \

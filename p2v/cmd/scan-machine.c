@@ -11,6 +11,7 @@
 #include "capture/usedmap.h"
 #include "p2v/base/mem.h"
 #include "p2v/cmd/cmd.h"
+#include "p2v/cmd/scan-tracking.h"
 
 static const char *or_dash(const char *text)
 {
@@ -228,6 +229,8 @@ static struct err *print_json(const struct machine *machine, const struct layout
 	struct err *err = NULL;
 
 	json_object_set_new(json, "layout", layout_to_json(layout));
+	if (!options->sysroot)
+		json_object_set_new(json, "tracking", scan_tracking_to_json(machine, layout));
 	if (options->used) {
 		json_t *used = json_array();
 
@@ -264,5 +267,7 @@ struct err *scan_machine(const struct scan_options *options)
 	if (options->json)
 		return print_json(&machine, &layout, options);
 	print_machine(&machine, &layout);
+	if (!options->sysroot)
+		scan_print_tracking(&machine, &layout);
 	return options->used ? tell_used(&machine, &layout, options->sysroot, NULL) : NULL;
 }

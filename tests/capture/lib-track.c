@@ -23,6 +23,15 @@
 #define QUIET_LIMIT_NS 20000000000ull
 #define PAUSE_NS 5000000
 
+static bool has_to_be_there(enum tracker_tier tier)
+{
+	const char *tiers = getenv("P2V_TRACK_TIERS");
+
+	if (tiers)
+		return strstr(tiers, tracker_tier_name(tier)) != NULL;
+	return tier == TRACKER_BPF && !access("/sys/kernel/btf/vmlinux", F_OK);
+}
+
 bool rig_can(enum tracker_tier tier)
 {
 	struct track_rig *rig;
@@ -32,7 +41,7 @@ bool rig_can(enum tracker_tier tier)
 
 	if (geteuid())
 		return false;
-	rig = rig_make(1 << 20);
+	rig = rig_make_blank(1 << 20);
 	if (!rig)
 		return false;
 	device = rig->device;
@@ -41,34 +50,55 @@ bool rig_can(enum tracker_tier tier)
 		print_message("  %s\n", err_message(err));
 	tracker_stop(tracker);
 	rig_remove(rig);
-	/* With all that is wanted there it has to work. */
-	if (err && tier == TRACKER_BPF && !access("/sys/kernel/btf/vmlinux", F_OK))
-		fail_msg("the kernel has BTF, but: %s", err_message(err));
+	if (err && has_to_be_there(tier))
+		fail_msg("%s", err_message(err));
 	err_free(err);
 	return tracker != NULL;
+}
+
+/* False if there are none. */
+static bool make_device(struct track_rig *rig)
+{
+	const char *given = getenv("P2V_TRACK_DEVICE");
+	CLEANUP_BLK struct blk *blk = NULL;
+
+	if (geteuid())
+		return false;
+	if (given) {
+		rig->device = xstrdup(given);
+		return true;
+	}
+	must(blk_file_open(rig->file, BLK_FILE_CREATE, rig->size_bytes, &blk));
+	rig->device = loop_make(rig->file);
+	return rig->device != NULL;
+}
+
+static void fill(struct track_rig *rig)
+{
+	struct rng rng = {.state = rig->size_bytes};
+	CLEANUP_BLK struct blk *blk = NULL;
+
+	rng_fill(&rng, rig->copy, rig->size_bytes);
+	must(blk_file_open(rig->device, BLK_FILE_WRITE, 0, &blk));
+	must(blk_pwrite(blk, rig->copy, rig->size_bytes, 0, 0));
+	must(blk_flush(blk));
 }
 
 static struct track_rig *make(uint64_t size_bytes, bool is_random)
 {
 	struct track_rig *rig = xcalloc(1, sizeof *rig);
-	struct rng rng = {.state = size_bytes};
-	CLEANUP_BLK struct blk *blk = NULL;
 
 	rig->dir = test_dir_make();
 	rig->file = test_path(rig->dir, "disk");
 	rig->size_bytes = size_bytes;
 	rig->direct_fd = -1;
 	rig->copy = aligned_alloc(4096, (size_bytes + 4095) / 4096 * 4096);
-	must(blk_file_open(rig->file, BLK_FILE_CREATE, size_bytes, &blk));
-	if (is_random) {
-		rng_fill(&rng, rig->copy, size_bytes);
-		must(blk_pwrite(blk, rig->copy, size_bytes, 0, 0));
-	}
-	rig->device = geteuid() ? NULL : loop_make(rig->file);
-	if (!rig->device) {
+	if (!make_device(rig)) {
 		rig_remove(rig);
 		return NULL;
 	}
+	if (is_random)
+		fill(rig);
 	rig->direct_fd = open(rig->device, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	assert_true(rig->direct_fd >= 0);
 	return rig;
@@ -118,7 +148,10 @@ void rig_remove(struct track_rig *rig)
 	tracker_stop(rig->tracker);
 	if (rig->direct_fd >= 0)
 		close(rig->direct_fd);
-	loop_remove(rig->device);
+	if (getenv("P2V_TRACK_DEVICE"))
+		free(rig->device);
+	else
+		loop_remove(rig->device);
 	test_dir_remove(rig->dir);
 	free(rig->file);
 	free(rig->copy);

@@ -21,7 +21,12 @@ struct track_rig {
 	bool is_whole;
 };
 
-/* False where it cannot be tried: no root, no loop devices, no such tier in this kernel. */
+/*
+ * False where it cannot be tried: no root, no loop devices, no such tier in this
+ * kernel.  P2V_TRACK_TIERS has the names of those that have to be there, and
+ * P2V_TRACK_DEVICE a disk that stands in for the loop device (which is no part of
+ * some kernels): of the size that is asked for, and to be overwritten.
+ */
 bool rig_can(enum tracker_tier tier);
 
 /* A disk of random bytes, or of zeros; the caller starts the tracker. */

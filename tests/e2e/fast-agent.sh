@@ -33,7 +33,7 @@ is_small() {
 scan_machine() {
 	# shellcheck disable=SC2016 # the inner shell's
 	unshare -m sh -c 'mount --rbind /sys "$0/sys" && mount -t proc proc "$0/proc" && chroot "$0" /agent scan --json' \
-		"$bare" >"$work/scan.json" && jq -e '.memory_bytes > 0 and (.disks | length > 0)' "$work/scan.json"
+		"$bare" >"$work/scan.json" && jq -e '.memory_bytes > 0 and (.disks | length > 0) and (.tracking | has("tier") or has("error"))' "$work/scan.json"
 }
 
 send() {

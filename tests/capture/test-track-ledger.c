@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the ledger answers, given what is counted, seen and skipped: each a case of its own, from sums. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "capture/track-cells.h"
+#include "capture/track-ledger.h"
+#include "p2v/base/mem.h"
+#include "tests/base/lib-blk-conformance.h"
+
+/* Of one kind of sectors; a second look is the same. */
+struct side {
+	uint64_t counted, queued, issued, completed;
+	uint64_t in_flight;
+	uint64_t queue_misses, issue_misses, complete_misses;
+};
+
+struct fake {
+	struct side side;
+	bool is_discard, is_steady, is_gone;
+};
+
+static bool look(void *arg, struct ledger_look *ret_look)
+{
+	const struct fake *fake = arg;
+	__u64 *seen = fake->is_discard ? ret_look->seen.discarded_sectors : ret_look->seen.written_sectors;
+
+	*ret_look = (struct ledger_look){.is_steady = fake->is_steady};
+	if (fake->is_discard)
+		ret_look->stat.discarded_sectors = fake->side.counted;
+	else
+		ret_look->stat.written_sectors = fake->side.counted;
+	ret_look->stat.writes_in_flight = fake->side.in_flight;
+	seen[TRACK_QUEUE] = fake->side.queued;
+	seen[TRACK_ISSUE] = fake->side.issued;
+	seen[TRACK_COMPLETE] = fake->side.completed;
+	ret_look->misses[TRACK_QUEUE] = fake->side.queue_misses;
+	ret_look->misses[TRACK_ISSUE] = fake->side.issue_misses;
+	ret_look->misses[TRACK_COMPLETE] = fake->side.complete_misses;
+	return !fake->is_gone;
+}
+
+/* From the first side on, at rest: what the second one is. */
+static const struct {
+	const char *name;
+	struct side before, after;
+	enum ledger_answer answer;
+	uint64_t sectors;
+} cases[] = {
+	{"nothing happened", {700, 5, 5, 5}, {700, 5, 5, 5}, LEDGER_EXACT, 0},
+	{"all was seen", {700, 5, 5, 5}, {708, 13, 13, 13}, LEDGER_EXACT, 0},
+	{"all was lost", {700, 5, 5, 5}, {708, 5, 5, 5}, LEDGER_SHORT, 8},
+	{"ends were lost", {700, 5, 5, 5}, {708, 13, 13, 5}, LEDGER_SHORT, 8},
+	{"beginnings were lost", {700, 5, 5, 5}, {708, 5, 5, 13}, LEDGER_EXACT, 0},
+	{"not all was counted", {700, 5, 5, 5}, {704, 13, 13, 13}, LEDGER_OVER, 4},
+	{"in flight", {700, 5, 5, 5}, {700, 13, 13, 5, 1}, LEDGER_OPEN, 0},
+	{"a loss while in flight", {700, 5, 5, 5}, {708, 13, 13, 5, 1}, LEDGER_SHORT, 8},
+	{"ends skipped", {700, 5, 5, 5}, {708, 13, 13, 5, 0, 0, 0, 1}, LEDGER_EXACT, 0},
+	{"ends skipped, in flight", {700, 5, 5, 5}, {708, 13, 13, 5, 1, 0, 0, 1}, LEDGER_OPEN, 8},
+	{"ends skipped, given twice", {700, 5, 5, 5}, {708, 13, 21, 5, 0, 0, 0, 1}, LEDGER_EXACT, 0},
+	{"ends skipped, failed early", {700, 5, 5, 5}, {708, 21, 13, 5, 0, 0, 0, 1}, LEDGER_EXACT, 0},
+	{"ends skipped, and lost", {700, 5, 5, 5}, {716, 13, 13, 5, 0, 0, 0, 1}, LEDGER_SHORT, 16},
+	{"all skipped", {700, 5, 5, 5}, {708, 13, 13, 5, 0, 1, 1, 1}, LEDGER_SHORT, 8},
+	{"skipped before", {700, 5, 5, 5, 0, 9, 9, 9}, {708, 13, 13, 13, 0, 9, 9, 9}, LEDGER_EXACT, 0},
+};
+
+static void test_answers(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+		size_t k = i / 2;
+		struct fake fake = {cases[k].before, i % 2, true, false};
+		struct ledger ledger;
+		uint64_t sectors = 77;
+
+		print_message("%s\n", cases[k].name);
+		assert_true(ledger_open(&ledger, look, &fake));
+		fake.side = cases[k].after;
+		fake.is_steady = !fake.side.in_flight;
+		assert_int_equal(ledger_check(&ledger, look, &fake, &sectors), cases[k].answer);
+		assert_int_equal(sectors, cases[k].sectors);
+	}
+}
+
+static void test_gone(void **state)
+{
+	struct fake fake = {.is_gone = true};
+	struct ledger ledger = {0};
+	uint64_t sectors;
+
+	(void)state;
+	assert_false(ledger_open(&ledger, look, &fake));
+	assert_int_equal(ledger_check(&ledger, look, &fake, &sectors), LEDGER_GONE);
+}
+
+/* On a disk that never rests: between what is counted and seen is a request, but not always. */
+static bool look_busy(void *arg, struct ledger_look *ret_look)
+{
+	unsigned *looks = arg;
+	uint64_t counted = 8 * *looks;
+
+	*ret_look = (struct ledger_look){.stat.written_sectors = counted, .stat.writes_in_flight = 1};
+	ret_look->seen.written_sectors[TRACK_COMPLETE] = counted + 100 + (*looks % 5 ? 8 : 0);
+	(*looks)++;
+	return true;
+}
+
+static void test_opened_busy(void **state)
+{
+	struct fake rest = {{.counted = 80000, .completed = 80100}, false, true, false};
+	struct ledger ledger;
+	unsigned looks = 1;
+	uint64_t sectors;
+
+	(void)state;
+	assert_true(ledger_open(&ledger, look_busy, &looks));
+	assert_int_equal(ledger_check(&ledger, look, &rest, &sectors), LEDGER_EXACT);
+	looks = 1;
+	assert_true(ledger_open(&ledger, look_busy, &looks));
+	rest.side.completed--;
+	assert_int_equal(ledger_check(&ledger, look, &rest, &sectors), LEDGER_SHORT);
+	assert_int_equal(sectors, 1);
+}
+
+/* What is marked is taken once, whatever the disk's size. */
+static void test_cells(void **state)
+{
+	static const uint64_t sizes[] = {512, 65536, 65536 * 300 + 512, 1ull << 30, (5ull << 30) + 4096};
+	struct rng rng = {.state = 3};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		struct track_area area, next;
+		uint64_t at = 8, behind;
+		CLEANUP_FREE uint8_t *cells = NULL;
+
+		track_area_place(&area, sizes[i], 65536, &at);
+		behind = at;
+		track_area_place(&next, sizes[i], 65536, &at);
+		cells = xcalloc(1, at);
+		for (int round = 0; round < 50; round++) {
+			CLEANUP_EXTENTS struct extents marked = {0};
+			CLEANUP_EXTENTS struct extents taken = {0};
+
+			for (int k = 0; k < 3; k++) {
+				uint64_t start = rng_below(&rng, sizes[i]), end;
+
+				end = start + 1 +
+				      rng_below(&rng, 1 + ((sizes[i] - start) >> rng_below(&rng, 20)));
+				end = end < sizes[i] ? end : sizes[i];
+				track_area_mark(&area, cells, start, end);
+				extents_add(&marked, start, end);
+			}
+			extents_align(&marked, 65536);
+			track_area_take(&area, cells, sizes[i], &taken);
+			if (marked.ranges[marked.count - 1].end > sizes[i])
+				extents_remove(&marked, sizes[i], UINT64_MAX);
+			assert_int_equal(taken.count, marked.count);
+			assert_memory_equal(taken.ranges, marked.ranges, taken.count * sizeof *taken.ranges);
+			for (uint64_t k = 0; k < at; k++)
+				assert_int_equal(cells[k], 0);
+		}
+		assert_true(behind <= next.fine_at);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_opened_busy),
+		cmocka_unit_test(test_cells),
+	};
+
+	return cmocka_run_group_tests_name("track ledger", tests, NULL, NULL);
+}
