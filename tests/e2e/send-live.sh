@@ -13,6 +13,7 @@ rounds=${P2V_LIVE_ROUNDS:-1}
 mounted=$work/mounted
 writer=
 loop=
+sender=
 
 # make_server KIND MIB: a file system on a loop device, and who writes to it.
 make_server() {
@@ -51,6 +52,13 @@ live() {
 	"$p2v" send "127.0.0.1:$port" --key-file "$work/jobs/.pairing-key" --name "$1" --disk "$loop" --live --all "${@:2}"
 }
 
+# start_live JOB [OPTION...]: sets sender, the process itself.
+start_live() {
+	"$p2v" send "127.0.0.1:$port" --key-file "$work/jobs/.pairing-key" --name "$1" --disk "$loop" --live --all \
+		"${@:2}" >"$work/sender.out" 2>&1 &
+	sender=$!
+}
+
 equal() {
 	"$p2v" vhdx compare "$work/disk.img" "$work/jobs/$1/disk0.vhdx"
 }
@@ -58,6 +66,11 @@ equal() {
 # Freezing what is frozen already fails.
 is_frozen() {
 	! fsfreeze --freeze "$mounted" 2>/dev/null || { fsfreeze --unfreeze "$mounted" && false; }
+}
+
+# Asking by freezing would be in the sender's way.
+is_held() {
+	cat /proc/[0-9]*/wchan 2>/dev/null | grep -q percpu_rwsem_wait
 }
 
 # capture KIND MIB TIER ROUND
@@ -77,10 +90,9 @@ capture() {
 
 # The sender waits; another command tells what it would take, and cuts over.
 ordered() {
-	local job=ordered-$$ sender
+	local job=ordered-$$
 	make_server ext4 64 || return
-	live "$job" --pre-freeze "touch $work/pre" --post-freeze "touch $work/post" >"$work/sender.out" 2>&1 &
-	sender=$!
+	start_live "$job" --pre-freeze "touch $work/pre" --post-freeze "touch $work/post"
 	soon -p "$sender" "$p2v" cutover "$job" --status >"$work/status" 2>&1
 	soon -p "$sender" grep -q 'cutover now would take' "$work/sender.out"
 	check 'how long a cutover would take is told' "$p2v" cutover "$job" --status
@@ -94,18 +106,31 @@ ordered() {
 
 # It takes longer than it may.
 too_slow() {
-	local job=slow-$$ sender
+	local job=slow-$$
 	rm -f "$work/pre" "$work/post"
 	make_server ext4 64 || return
-	live "$job" --limit 256K --max-freeze 1 --tracker hash --fence none --pre-freeze "touch $work/pre" \
-		--post-freeze "touch $work/post" >"$work/sender.out" 2>&1 &
-	sender=$!
+	start_live "$job" --limit 1M --max-freeze 1 --tracker hash --fence none --pre-freeze "touch $work/pre" \
+		--post-freeze "touch $work/post"
 	soon -p "$sender" "$p2v" cutover "$job" --status >/dev/null 2>&1
 	check 'what would take too long is not done' is_not "$p2v" cutover "$job"
 	check 'the server goes on' is_not is_frozen
 	check 'nothing is complete' is_not job_is_complete "$job"
 	check 'the sender can be ended' "$p2v" cutover "$job" --end
 	wait "$sender" || true
+	end_server
+}
+
+# Killed while it is frozen, which lasts: what the command writes is noticed only then, and goes over a slow line.
+killed() {
+	local job=killed-$$
+	make_server ext4 64 || return
+	start_live "$job" --cutover --downtime 1000 --max-freeze 600 --limit 1M --tracker hash \
+		--pre-freeze "dd if=/dev/urandom of=$mounted/large bs=1M count=24"
+	check 'who writes waits' soon -p "$sender" is_held
+	kill -KILL "$sender"
+	wait "$sender" 2>/dev/null || true
+	check 'a server whose sender is killed goes on' soon is_not is_frozen
+	check 'and nothing is complete' is_not job_is_complete "$job"
 	end_server
 }
 
@@ -120,4 +145,5 @@ for round in $(seq "$rounds"); do
 done
 ordered
 too_slow
+killed
 finish
