@@ -216,14 +216,14 @@ $(O)/fuzz/%.o: %.c $(O)/flags
 $(FUZZ_PROGRAMS): $(O)/fuzz/%: $(O)/fuzz/tests/fuzz/fuzz-%.o $(FUZZ_LIB) \
 		  $(if $(findstring afl,$(FUZZ_CC)),,$(O)/fuzz/tests/fuzz/mutator.o)
 	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $(if $(filter $(FUZZ_SYNC),$*),$(filter-out %/mutator.o,$^),$^) \
-	  $(pkg_libs) -lpthread
+	  $(pkg_libs) -lpthread -lm
 
 $(O)/fuzz/make-seeds: $(O)/fuzz/tests/fuzz/make-seeds.o $(FUZZ_LIB)
-	$(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $^ $(pkg_libs) -lpthread
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $^ $(pkg_libs) -lpthread -lm
 
 $(patsubst %.c,$(O)/%,$(SRC_FUZZ)): $(O)/tests/fuzz/main-files.o
 $(FUZZ_PLAIN): $(O)/%: $(O)/%.o $(O)/tests/fuzz/plain-tls.o $(LIB_TEST) $(LIB_P2V) $(LIB_CAPTURE) $(LIB_VHDX)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lpthread
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(pkg_libs) -lpthread -lm
 
 -include $(patsubst %.o,%.d,$(FUZZ_LIB) $(call fuzz_objects,$(SRC_FUZZ)))
 
