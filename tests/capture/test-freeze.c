@@ -135,7 +135,8 @@ static bool is_frozen(const char *point)
 		assert_int_equal(errno, EBUSY);
 		return true;
 	}
-	assert_int_equal(ioctl(fd, FITHAW, 0), 0);
+	/* A dead man's process that is at work may have been quicker. */
+	assert_true(!ioctl(fd, FITHAW, 0) || errno == EINVAL);
 	return false;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/fuzz/lib-fuzz-image.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,7 @@ bool fuzz_image_encode(struct blk *file, uint64_t limit_bytes, unsigned flags, F
 struct view {
 	struct blk blk;
 	struct blk *of;
+	pthread_mutex_t lock; /* what follows */
 	struct extents changed;
 };
 
@@ -168,7 +170,10 @@ static struct blk *under(struct blk *blk)
 
 static void note_change(struct blk *blk, uint64_t start, uint64_t end)
 {
-	extents_add(&((struct view *)blk)->changed, start, end);
+	struct view *view = (struct view *)blk;
+	LOCKED(&view->lock);
+
+	extents_add(&view->changed, start, end);
 }
 
 static struct err *view_pread(struct blk *blk, void *buf, size_t len_bytes, uint64_t offset)
@@ -210,8 +215,11 @@ static struct err *view_resize(struct blk *blk, uint64_t size_bytes)
 
 static struct err *view_close(struct blk *blk)
 {
-	extents_deinit(&((struct view *)blk)->changed);
-	free(blk);
+	struct view *view = (struct view *)blk;
+
+	extents_deinit(&view->changed);
+	pthread_mutex_destroy(&view->lock);
+	free(view);
 	return NULL;
 }
 
@@ -232,6 +240,7 @@ struct blk *fuzz_view(struct blk *blk, unsigned flags)
 	view->blk.ops = &ops;
 	view->blk.flags |= flags;
 	view->of = blk;
+	pthread_mutex_init(&view->lock, NULL);
 	return &view->blk;
 }
 
