@@ -75,15 +75,16 @@ has_some() {
 	[ "$(stat -c %b "$work/jobs/dying/disk0.vhdx" 2>/dev/null || echo 0)" -gt 16384 ]
 }
 
-# The guest is killed when a part of the disk has come.
+# The guest, which has to boot first, is killed when a part of the disk has come.
 die_in_the_middle() {
-	local guest
+	local guest has_come=true
 
 	send_from_guest dying &
 	guest=$!
-	soon -p $guest has_some || { cat "$work/console" && return 1; }
+	soon -p $guest -t 300 has_some || has_come=false
 	kill -KILL $guest
 	wait $guest
+	$has_come || { cat "$work/console" && return 1; }
 	"$p2v" vhdx info --json "$work/jobs/dying/disk0.vhdx" | jq -e .incomplete && is_not job_is_complete dying
 }
 

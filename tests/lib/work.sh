@@ -23,11 +23,13 @@ at_exit() {
 	rm -rf "$work"
 }
 
-# soon [-p PROCESS] COMMAND...: tries until it succeeds, for a minute, or for as long as that process lives.
+# soon [-p PROCESS] [-t SECONDS] COMMAND...: tries until it succeeds, for a minute, or so long, and no longer than that
+# process lives.
 soon() {
 	local process=$$ end=$((SECONDS + 60))
 
 	[ "$1" != -p ] || { process=$2 && shift 2; }
+	[ "$1" != -t ] || { end=$((SECONDS + $2)) && shift 2; }
 	while ! "$@"; do
 		if [ "$SECONDS" -gt "$end" ] || ! kill -0 "$process"; then
 			# It may have done so with its last breath.
