@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
+#include "tests/base/lib-rng.h"
 
 #define THREADS 4u
 #define MAX_STREAM_BYTES (300u << 10)
@@ -23,49 +25,6 @@ struct suite {
 	uint8_t *scratch; /* size_bytes too */
 	struct rng rng;
 };
-
-uint64_t rng_next(struct rng *rng)
-{
-	/* splitmix64 */
-	uint64_t z = rng->state += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-	return z ^ (z >> 31);
-}
-
-uint64_t rng_below(struct rng *rng, uint64_t limit)
-{
-	return rng_next(rng) % limit;
-}
-
-void rng_fill(struct rng *rng, void *buf, size_t len_bytes)
-{
-	uint8_t *at = buf;
-
-	while (len_bytes) {
-		uint64_t value = rng_next(rng);
-		size_t bytes = len_bytes < sizeof value ? len_bytes : sizeof value;
-
-		memcpy(at, &value, bytes);
-		at += bytes;
-		len_bytes -= bytes;
-	}
-}
-
-void assert_no_error(struct err *err)
-{
-	if (err)
-		fail_msg("unexpected error: %s", err_message(err));
-}
-
-void assert_error(struct err *err, enum err_kind kind)
-{
-	assert_non_null(err);
-	if (kind && err_kind(err) != kind)
-		fail_msg("kind %d, not %d: %s", err_kind(err), kind, err_message(err));
-	err_free(err);
-}
 
 /* The first byte that differs is named: more helps nobody. */
 static void assert_same(const uint8_t *got, const uint8_t *expected, size_t len_bytes, uint64_t offset)
@@ -83,7 +42,7 @@ static void assert_same(const uint8_t *got, const uint8_t *expected, size_t len_
 static void expect_range(struct suite *s, size_t len_bytes, uint64_t offset)
 {
 	memset(s->scratch, 0xaa, len_bytes);
-	assert_no_error(blk_pread(s->blk, s->scratch, len_bytes, offset));
+	must(blk_pread(s->blk, s->scratch, len_bytes, offset));
 	assert_same(s->scratch, s->model + offset, len_bytes, offset);
 }
 
@@ -110,7 +69,7 @@ static void expect_extents(struct blk *blk, const uint8_t *content, uint64_t len
 {
 	struct walk walk = {.content = content, .offset = offset};
 
-	assert_no_error(blk_extents(blk, len_bytes, offset, check_extent, &walk));
+	must(blk_extents(blk, len_bytes, offset, check_extent, &walk));
 	assert_int_equal(walk.offset, offset + len_bytes);
 }
 
@@ -124,7 +83,7 @@ void blk_conformance_expect(struct blk *blk, const uint8_t *content)
 			uint64_t left = blk->size_bytes - offset;
 			size_t bytes = left < pieces[i] ? left : pieces[i];
 
-			assert_no_error(blk_pread(blk, buf, bytes, offset));
+			must(blk_pread(blk, buf, bytes, offset));
 			assert_same(buf, content + offset, bytes, offset);
 			offset += bytes;
 		}
@@ -156,18 +115,18 @@ static void check_bounds(struct suite *s)
 		uint64_t offset = size + outside[i].offset_from_end;
 		uint64_t len = outside[i].len_bytes;
 
-		assert_error(blk_pread(s->blk, byte, len, offset), 0);
-		assert_error(blk_pwrite(s->blk, byte, len, offset, 0), 0);
-		assert_error(blk_zero(s->blk, len, offset, 0), 0);
-		assert_error(blk_discard(s->blk, len, offset), 0);
-		assert_error(blk_extents(s->blk, len, offset, count_extent, &count), 0);
+		must_fail(blk_pread(s->blk, byte, len, offset), 0);
+		must_fail(blk_pwrite(s->blk, byte, len, offset, 0), 0);
+		must_fail(blk_zero(s->blk, len, offset, 0), 0);
+		must_fail(blk_discard(s->blk, len, offset), 0);
+		must_fail(blk_extents(s->blk, len, offset, count_extent, &count), 0);
 	}
 	assert_int_equal(count, 0);
-	assert_no_error(blk_pread(s->blk, byte, 0, size));
-	assert_no_error(blk_pwrite(s->blk, byte, 0, size, 0));
-	assert_no_error(blk_zero(s->blk, 0, 0, 0));
-	assert_no_error(blk_discard(s->blk, 0, size));
-	assert_no_error(blk_extents(s->blk, 0, size, count_extent, &count));
+	must(blk_pread(s->blk, byte, 0, size));
+	must(blk_pwrite(s->blk, byte, 0, size, 0));
+	must(blk_zero(s->blk, 0, 0, 0));
+	must(blk_discard(s->blk, 0, size));
+	must(blk_extents(s->blk, 0, size, count_extent, &count));
 	assert_int_equal(count, 0);
 	expect_range(s, 4096, size - 4096);
 }
@@ -175,19 +134,19 @@ static void check_bounds(struct suite *s)
 static void write_both(struct suite *s, size_t len_bytes, uint64_t offset, unsigned flags)
 {
 	rng_fill(&s->rng, s->model + offset, len_bytes);
-	assert_no_error(blk_pwrite(s->blk, s->model + offset, len_bytes, offset, flags));
+	must(blk_pwrite(s->blk, s->model + offset, len_bytes, offset, flags));
 }
 
 static void zero_both(struct suite *s, uint64_t len_bytes, uint64_t offset, unsigned flags)
 {
 	memset(s->model + offset, 0, len_bytes);
-	assert_no_error(blk_zero(s->blk, len_bytes, offset, flags));
+	must(blk_zero(s->blk, len_bytes, offset, flags));
 }
 
 static void discard_both(struct suite *s, uint64_t len_bytes, uint64_t offset)
 {
 	memset(s->model + offset, 0, len_bytes);
-	assert_no_error(blk_discard(s->blk, len_bytes, offset));
+	must(blk_discard(s->blk, len_bytes, offset));
 }
 
 /* Requests around the edges of bytes, sectors, pages, blocks and the device. */
@@ -238,12 +197,12 @@ static void check_zero_and_discard(struct suite *s)
 
 static void check_durability_calls(struct suite *s)
 {
-	assert_no_error(blk_flush(s->blk));
+	must(blk_flush(s->blk));
 	write_both(s, 5000, 12345, BLK_FUA);
 	write_both(s, 4096, 3 << 20, BLK_FUA);
 	zero_both(s, 4096, 3 << 20, BLK_FUA);
-	assert_no_error(blk_flush(s->blk));
-	assert_no_error(blk_flush(s->blk));
+	must(blk_flush(s->blk));
+	must(blk_flush(s->blk));
 	blk_conformance_expect(s->blk, s->model);
 }
 
@@ -277,7 +236,7 @@ static void check_walks(struct suite *s)
 	assert_string_equal(err_message(err), "enough");
 	err_free(err);
 	assert_int_equal(count, 1);
-	assert_no_error(blk_extents(s->blk, s->blk->size_bytes, 0, read_in_walk, s));
+	must(blk_extents(s->blk, s->blk->size_bytes, 0, read_in_walk, s));
 }
 
 static void random_request(struct suite *s)
@@ -320,7 +279,7 @@ static void check_random_stream(struct suite *s)
 	for (unsigned i = 0; i < 400; i++) {
 		random_request(s);
 		if (i % 100 == 50)
-			assert_no_error(blk_flush(s->blk));
+			must(blk_flush(s->blk));
 	}
 	blk_conformance_expect(s->blk, s->model);
 }
@@ -386,7 +345,7 @@ static void check_threads(struct suite *s, uint64_t piece_bytes)
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(workers[i].thread, NULL);
 	for (unsigned i = 0; i < THREADS; i++) {
-		assert_no_error(workers[i].err);
+		must(workers[i].err);
 		assert_false(workers[i].differs);
 	}
 	blk_conformance_expect(s->blk, s->model);
@@ -411,7 +370,7 @@ uint8_t *blk_conformance_run(struct blk *blk, const char *name)
 	s.model = xmalloc(blk->size_bytes);
 	s.scratch = xmalloc(blk->size_bytes);
 	check_properties(blk);
-	assert_no_error(blk_pread(blk, s.model, blk->size_bytes, 0));
+	must(blk_pread(blk, s.model, blk->size_bytes, 0));
 	blk_conformance_expect(blk, s.model);
 	check_bounds(&s);
 	check_alignment(&s);
@@ -422,7 +381,7 @@ uint8_t *blk_conformance_run(struct blk *blk, const char *name)
 	check_threads(&s, 99991);
 	check_threads(&s, 3 << 19);
 	check_random_stream(&s);
-	assert_no_error(blk_flush(blk));
+	must(blk_flush(blk));
 	free(s.scratch);
 	return s.model;
 }
@@ -433,10 +392,10 @@ void blk_conformance_read_only(struct blk *blk, const uint8_t *content)
 
 	assert_true(blk->flags & BLK_READ_ONLY);
 	check_properties(blk);
-	assert_error(blk_pwrite(blk, &byte, 1, 0, 0), ERR_REFUSED);
-	assert_error(blk_zero(blk, 1, 0, 0), ERR_REFUSED);
-	assert_error(blk_discard(blk, 1, 0), ERR_REFUSED);
-	assert_error(blk_resize(blk, blk->size_bytes + 512), ERR_REFUSED);
-	assert_no_error(blk_flush(blk));
+	must_fail(blk_pwrite(blk, &byte, 1, 0, 0), ERR_REFUSED);
+	must_fail(blk_zero(blk, 1, 0, 0), ERR_REFUSED);
+	must_fail(blk_discard(blk, 1, 0), ERR_REFUSED);
+	must_fail(blk_resize(blk, blk->size_bytes + 512), ERR_REFUSED);
+	must(blk_flush(blk));
 	blk_conformance_expect(blk, content);
 }

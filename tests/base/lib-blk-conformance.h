@@ -22,17 +22,4 @@ void blk_conformance_read_only(struct blk *blk, const uint8_t *content);
 /* The device holds `content` (size_bytes bytes), read in pieces and by its extents. */
 void blk_conformance_expect(struct blk *blk, const uint8_t *content);
 
-/* Ends the test with the error's message, if there is one. */
-void assert_no_error(struct err *err);
-/* Ends the test unless there is one of this kind (0: any); frees it. */
-void assert_error(struct err *err, enum err_kind kind);
-
-/* A generator of test data: the same seed gives the same stream. */
-struct rng {
-	uint64_t state;
-};
-uint64_t rng_next(struct rng *rng);
-uint64_t rng_below(struct rng *rng, uint64_t limit);
-void rng_fill(struct rng *rng, void *buf, size_t len_bytes);
-
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-rng.h"
 
 #define SECTOR 512u
 #define MAX_BYTES (256u << 10)

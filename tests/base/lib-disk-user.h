@@ -11,7 +11,6 @@
 #ifndef TESTS_BASE_LIB_DISK_USER_H
 #define TESTS_BASE_LIB_DISK_USER_H
 
-#include "tests/base/lib-blk-conformance.h"
 #include "tests/base/lib-recording.h"
 
 /* The user knows `count` windows of the disk, each window_bytes long, stride_bytes apart (equal: all of

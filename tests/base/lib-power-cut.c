@@ -11,8 +11,9 @@
 #include <string.h>
 
 #include "p2v/base/mem.h"
-#include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
 #include "tests/base/lib-overlay.h"
+#include "tests/base/lib-rng.h"
 
 #define SECTOR 512u
 
@@ -79,17 +80,17 @@ static void apply_range(const struct recorded *event, struct blk *to, uint64_t s
 	if (start >= end)
 		return;
 	if (end > to->size_bytes)
-		assert_no_error(blk_resize(to, end));
+		must(blk_resize(to, end));
 	if (event->kind == RECORDED_ZERO)
-		assert_no_error(blk_zero(to, end - start, start, 0));
+		must(blk_zero(to, end - start, start, 0));
 	else
-		assert_no_error(blk_pwrite(to, event->data + (start - event->offset), end - start, start, 0));
+		must(blk_pwrite(to, event->data + (start - event->offset), end - start, start, 0));
 }
 
 static void apply(const struct recorded *event, struct blk *to, bool clip)
 {
 	if (event->kind == RECORDED_RESIZE)
-		assert_no_error(blk_resize(to, event->len_bytes));
+		must(blk_resize(to, event->len_bytes));
 	else
 		apply_range(event, to, event->offset, event->offset + event->len_bytes, clip);
 }

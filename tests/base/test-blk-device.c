@@ -15,7 +15,9 @@
 #include "p2v/base/mem.h"
 #include "tests/base/lib-blk-conformance.h"
 #include "tests/base/lib-loop.h"
+#include "tests/base/lib-must.h"
 #include "tests/base/lib-nbd-server.h"
+#include "tests/base/lib-rng.h"
 
 #define DISK_BYTES ((6u << 20) + 512) /* not a multiple of a page */
 
@@ -35,9 +37,9 @@ static int rig_make(void **state)
 	rig->file = test_path(rig->dir, "disk");
 	rig->content = xmalloc(DISK_BYTES);
 	rng_fill(&rng, rig->content, DISK_BYTES);
-	assert_no_error(blk_file_open(rig->file, BLK_FILE_CREATE, DISK_BYTES, &blk));
-	assert_no_error(blk_pwrite(blk, rig->content, DISK_BYTES, 0, 0));
-	assert_no_error(blk_close(blk));
+	must(blk_file_open(rig->file, BLK_FILE_CREATE, DISK_BYTES, &blk));
+	must(blk_pwrite(blk, rig->content, DISK_BYTES, 0, 0));
+	must(blk_close(blk));
 	for (size_t i = 0; i < 2; i++)
 		rig->devices[i] = loop_make(rig->file);
 	*state = rig;
@@ -62,7 +64,7 @@ static void fill_cache(const struct rig *rig, struct blk *blk)
 {
 	CLEANUP_FREE uint8_t *buf = xmalloc(DISK_BYTES);
 
-	assert_no_error(blk_pread(blk, buf, DISK_BYTES, 0));
+	must(blk_pread(blk, buf, DISK_BYTES, 0));
 	assert_memory_equal(buf, rig->content, DISK_BYTES);
 }
 
@@ -72,10 +74,10 @@ static void overwrite(struct rig *rig)
 	struct blk *other;
 
 	rng_fill(&rng, rig->content, DISK_BYTES);
-	assert_no_error(blk_file_open(rig->devices[1], BLK_FILE_WRITE, 0, &other));
-	assert_no_error(blk_pwrite(other, rig->content, DISK_BYTES, 0, 0));
-	assert_no_error(blk_flush(other));
-	assert_no_error(blk_close(other));
+	must(blk_file_open(rig->devices[1], BLK_FILE_WRITE, 0, &other));
+	must(blk_pwrite(other, rig->content, DISK_BYTES, 0, 0));
+	must(blk_flush(other));
+	must(blk_close(other));
 }
 
 static void test_uncached(void **state)
@@ -86,13 +88,13 @@ static void test_uncached(void **state)
 
 	if (!rig->devices[0] || !rig->devices[1])
 		skip();
-	assert_no_error(blk_file_open(rig->devices[0], 0, 0, &cached));
-	assert_no_error(blk_file_open(rig->devices[0], BLK_FILE_UNCACHED, 0, &uncached));
+	must(blk_file_open(rig->devices[0], 0, 0, &cached));
+	must(blk_file_open(rig->devices[0], BLK_FILE_UNCACHED, 0, &uncached));
 	fill_cache(rig, cached);
 	overwrite(rig);
 	/* The danger is real: the cache still has what is gone. */
-	assert_no_error(blk_pread(cached, &old, 1, 1 << 20));
-	assert_no_error(blk_pread(uncached, &now, 1, 1 << 20));
+	must(blk_pread(cached, &old, 1, 1 << 20));
+	must(blk_pread(uncached, &now, 1, 1 << 20));
 	assert_int_equal(now, rig->content[1 << 20]);
 	assert_int_not_equal(old, now);
 	blk_conformance_expect(uncached, rig->content);
@@ -106,15 +108,15 @@ static void test_sectors(void **state)
 
 	if (!rig->devices[0])
 		skip();
-	assert_no_error(blk_file_open(rig->devices[0], BLK_FILE_UNCACHED, 0, &uncached));
+	must(blk_file_open(rig->devices[0], BLK_FILE_UNCACHED, 0, &uncached));
 	assert_int_equal(uncached->size_bytes, DISK_BYTES);
 	for (uint64_t offset = DISK_BYTES - 5000; offset + sizeof buf <= DISK_BYTES; offset += 77) {
 		size_t bytes = 1 + offset % sizeof buf;
 
-		assert_no_error(blk_pread(uncached, buf, bytes, offset));
+		must(blk_pread(uncached, buf, bytes, offset));
 		assert_memory_equal(buf, rig->content + offset, bytes);
 	}
-	assert_no_error(blk_pread(uncached, buf, 1, DISK_BYTES - 1));
+	must(blk_pread(uncached, buf, 1, DISK_BYTES - 1));
 	assert_int_equal(buf[0], rig->content[DISK_BYTES - 1]);
 }
 

@@ -7,8 +7,9 @@
 
 #include <cmocka.h>
 
+#include "p2v/base/blk.h"
 #include "p2v/base/mem.h"
-#include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
 
 #define DISK_BYTES (1u << 20)
 
@@ -70,8 +71,8 @@ static void test_when(void **state)
 		CLEANUP_BLK struct blk *blk = NULL;
 		struct blk *inner;
 
-		assert_no_error(blk_mem_create(DISK_BYTES, &inner));
-		assert_no_error(blk_fault_create(inner, &cases[i].fault, 1, &blk));
+		must(blk_mem_create(DISK_BYTES, &inner));
+		must(blk_fault_create(inner, &cases[i].fault, 1, &blk));
 		for (const char *expected = cases[i].expected; *expected; expected++) {
 			struct err *err =
 				request(blk, cases[i].fault.op, cases[i].len_bytes, cases[i].offset);
@@ -93,15 +94,15 @@ static void test_two_rules(void **state)
 	struct blk *inner, *blk;
 
 	(void)state;
-	assert_no_error(blk_mem_create(DISK_BYTES, &inner));
-	assert_no_error(blk_fault_create(inner, faults, 2, &blk));
+	must(blk_mem_create(DISK_BYTES, &inner));
+	must(blk_fault_create(inner, faults, 2, &blk));
 	for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
 		struct err *err = request(blk, BLK_OP_READ, 10, 60);
 
 		assert_int_equal(err ? err_errno(err) : 0, expected[i]);
 		err_free(err);
 	}
-	assert_no_error(blk_close(blk));
+	must(blk_close(blk));
 }
 
 static void test_leaves_device_alone(void **state)
@@ -112,14 +113,14 @@ static void test_leaves_device_alone(void **state)
 	char got = 0;
 
 	(void)state;
-	assert_no_error(blk_mem_create(DISK_BYTES, &inner));
-	assert_no_error(blk_fault_create(inner, faults, 2, &blk));
-	assert_no_error(blk_pwrite(blk, "a", 1, 7, 0));
-	assert_error(blk_pwrite(blk, "b", 1, 7, 0), ERR_FAILED);
-	assert_error(blk_zero(blk, 1, 7, 0), ERR_FAILED);
-	assert_no_error(blk_pread(blk, &got, 1, 7));
+	must(blk_mem_create(DISK_BYTES, &inner));
+	must(blk_fault_create(inner, faults, 2, &blk));
+	must(blk_pwrite(blk, "a", 1, 7, 0));
+	must_fail(blk_pwrite(blk, "b", 1, 7, 0), ERR_FAILED);
+	must_fail(blk_zero(blk, 1, 7, 0), ERR_FAILED);
+	must(blk_pread(blk, &got, 1, 7));
 	assert_int_equal(got, 'a');
-	assert_no_error(blk_close(blk));
+	must(blk_close(blk));
 }
 
 int main(void)

@@ -15,6 +15,8 @@
 
 #include "p2v/base/mem.h"
 #include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
+#include "tests/base/lib-rng.h"
 
 #define UNIT_BYTES (64u << 10)
 #define UNITS 64u
@@ -87,7 +89,7 @@ static const struct blk_ops counter_ops = {
 static void counter_init(struct counter *c)
 {
 	memset(c, 0, sizeof *c);
-	assert_no_error(blk_mem_create(DISK_BYTES, &c->inner));
+	must(blk_mem_create(DISK_BYTES, &c->inner));
 	c->blk = *c->inner;
 	c->blk.ops = &counter_ops;
 }
@@ -106,7 +108,7 @@ static void fill_source(struct counter *source, uint8_t *model)
 			rng_fill(&rng, model + start, (end < DISK_BYTES ? end : DISK_BYTES) - start);
 	}
 	source->has_extents = true;
-	assert_no_error(blk_pwrite(source->inner, model, DISK_BYTES, 0, 0));
+	must(blk_pwrite(source->inner, model, DISK_BYTES, 0, 0));
 }
 
 struct fixture {
@@ -122,12 +124,12 @@ static void setup(struct fixture *f)
 	counter_init(&f->target);
 	f->model = xmalloc(DISK_BYTES);
 	fill_source(&f->source, f->model);
-	assert_no_error(blk_fill_create(&f->target.blk, &f->source.blk, UNIT_BYTES, &f->fill));
+	must(blk_fill_create(&f->target.blk, &f->source.blk, UNIT_BYTES, &f->fill));
 }
 
 static void teardown(struct fixture *f)
 {
-	assert_no_error(blk_close(f->fill));
+	must(blk_close(f->fill));
 	free(f->model);
 }
 
@@ -142,9 +144,9 @@ static void test_what_is_copied(void **state)
 	for (unsigned u = 0; u < UNITS; u++)
 		assert_int_equal(f.target.writes[u], 0);
 	memset(f.source.reads, 0, sizeof f.source.reads);
-	assert_no_error(blk_fill_range(f.fill, UNIT_BYTES, 5 * UNIT_BYTES + 1)); /* units 5 and 6 */
-	assert_no_error(blk_fill_range(f.fill, DISK_BYTES, 0));
-	assert_no_error(blk_fill_range(f.fill, DISK_BYTES, 0));
+	must(blk_fill_range(f.fill, UNIT_BYTES, 5 * UNIT_BYTES + 1)); /* units 5 and 6 */
+	must(blk_fill_range(f.fill, DISK_BYTES, 0));
+	must(blk_fill_range(f.fill, DISK_BYTES, 0));
 	for (unsigned u = 0; u < UNITS; u++) {
 		assert_int_equal(f.source.reads[u], u % 4 == 3 ? 0 : 1);
 		assert_int_equal(f.target.writes[u], u % 4 < 2 ? 1 : 0);
@@ -164,15 +166,15 @@ static void test_write_fills_first(void **state)
 	(void)state;
 	setup(&f);
 	rng_fill(&rng, f.model + start, len);
-	assert_no_error(blk_pwrite(f.fill, f.model + start, len, start, 0));
+	must(blk_pwrite(f.fill, f.model + start, len, start, 0));
 	assert_int_equal(f.source.reads[0], 1);
 	for (unsigned u = 1; u < UNITS; u++)
 		assert_int_equal(f.source.reads[u], 0);
 	blk_conformance_expect(f.fill, f.model);
 	memset(f.model + 4 * UNIT_BYTES, 0, 2 * UNIT_BYTES);
 	memset(f.source.reads, 0, sizeof f.source.reads);
-	assert_no_error(blk_discard(f.fill, UNIT_BYTES, 4 * UNIT_BYTES));
-	assert_no_error(blk_zero(f.fill, UNIT_BYTES, 5 * UNIT_BYTES, 0));
+	must(blk_discard(f.fill, UNIT_BYTES, 4 * UNIT_BYTES));
+	must(blk_zero(f.fill, UNIT_BYTES, 5 * UNIT_BYTES, 0));
 	for (unsigned u = 0; u < UNITS; u++)
 		assert_int_equal(f.source.reads[u], 0);
 	blk_conformance_expect(f.fill, f.model);
@@ -185,9 +187,9 @@ static void test_range_is_checked(void **state)
 
 	(void)state;
 	setup(&f);
-	assert_error(blk_fill_range(f.fill, 1, DISK_BYTES), 0);
-	assert_error(blk_fill_range(f.fill, UINT64_MAX, 1), 0);
-	assert_no_error(blk_fill_range(f.fill, 0, DISK_BYTES));
+	must_fail(blk_fill_range(f.fill, 1, DISK_BYTES), 0);
+	must_fail(blk_fill_range(f.fill, UINT64_MAX, 1), 0);
+	must(blk_fill_range(f.fill, 0, DISK_BYTES));
 	teardown(&f);
 }
 
@@ -196,17 +198,17 @@ static void test_refusals(void **state)
 	struct blk *small, *big, *fill = NULL;
 
 	(void)state;
-	assert_no_error(blk_mem_create(DISK_BYTES, &small));
-	assert_no_error(blk_mem_create(DISK_BYTES + 1, &big));
-	assert_error(blk_fill_create(small, big, UNIT_BYTES, &fill), ERR_REFUSED);
-	assert_error(blk_fill_create(big, small, 0, &fill), ERR_REFUSED);
-	assert_error(blk_fill_create(big, small, 256, &fill), ERR_REFUSED);
-	assert_error(blk_fill_create(big, small, UNIT_BYTES + 512, &fill), ERR_REFUSED);
+	must(blk_mem_create(DISK_BYTES, &small));
+	must(blk_mem_create(DISK_BYTES + 1, &big));
+	must_fail(blk_fill_create(small, big, UNIT_BYTES, &fill), ERR_REFUSED);
+	must_fail(blk_fill_create(big, small, 0, &fill), ERR_REFUSED);
+	must_fail(blk_fill_create(big, small, 256, &fill), ERR_REFUSED);
+	must_fail(blk_fill_create(big, small, UNIT_BYTES + 512, &fill), ERR_REFUSED);
 	big->flags |= BLK_READ_ONLY;
-	assert_error(blk_fill_create(big, small, UNIT_BYTES, &fill), ERR_REFUSED);
+	must_fail(blk_fill_create(big, small, UNIT_BYTES, &fill), ERR_REFUSED);
 	assert_null(fill);
-	assert_no_error(blk_close(small));
-	assert_no_error(blk_close(big));
+	must(blk_close(small));
+	must(blk_close(big));
 }
 
 /* A read or write that fails in the middle of filling loses nothing: the next try puts it right, also
@@ -227,22 +229,22 @@ static void test_failed_fill(void **state)
 	counter_init(&source);
 	counter_init(&target);
 	fill_source(&source, model);
-	assert_no_error(blk_fault_create(&source.blk, read_faults, 1, &bad_source));
-	assert_no_error(blk_fault_create(&target.blk, write_faults, 2, &bad_target));
-	assert_no_error(blk_fill_create(bad_target, bad_source, UNIT_BYTES, &fill));
-	assert_error(blk_fill_range(fill, DISK_BYTES, 0), ERR_FAILED); /* the read of unit 4 */
+	must(blk_fault_create(&source.blk, read_faults, 1, &bad_source));
+	must(blk_fault_create(&target.blk, write_faults, 2, &bad_target));
+	must(blk_fill_create(bad_target, bad_source, UNIT_BYTES, &fill));
+	must_fail(blk_fill_range(fill, DISK_BYTES, 0), ERR_FAILED); /* the read of unit 4 */
 	blk_conformance_expect(fill, model);
-	assert_error(blk_fill_range(fill, DISK_BYTES, 0), ERR_FAILED); /* the write of unit 8 */
+	must_fail(blk_fill_range(fill, DISK_BYTES, 0), ERR_FAILED); /* the write of unit 8 */
 	blk_conformance_expect(fill, model);
 	/* Unit 10 is written as a whole; a later write into it fails, and the first must stay. */
 	memset(junk, 0xdd, UNIT_BYTES);
-	assert_no_error(blk_pwrite(fill, junk, UNIT_BYTES, 10 * UNIT_BYTES, 0));
-	assert_error(blk_pwrite(fill, "x", 1, 10 * UNIT_BYTES, 0), ERR_FAILED);
+	must(blk_pwrite(fill, junk, UNIT_BYTES, 10 * UNIT_BYTES, 0));
+	must_fail(blk_pwrite(fill, "x", 1, 10 * UNIT_BYTES, 0), ERR_FAILED);
 	memset(model + 10 * UNIT_BYTES, 0xdd, UNIT_BYTES);
-	assert_no_error(blk_fill_range(fill, DISK_BYTES, 0));
+	must(blk_fill_range(fill, DISK_BYTES, 0));
 	blk_conformance_expect(fill, model);
 	blk_conformance_expect(target.inner, model);
-	assert_no_error(blk_close(fill));
+	must(blk_close(fill));
 }
 
 /* An overwrite that fails half way leaves rubbish in the target, where the source holds zeros. */
@@ -273,13 +275,13 @@ static void test_stale_unit(void **state)
 		counter_init(&target);
 		target.blk.ops = &half_ops;
 		fill_source(&source, model);
-		assert_no_error(blk_fill_create(&target.blk, &source.blk, UNIT_BYTES, &fill));
-		assert_error(blk_pwrite(fill, junk, UNIT_BYTES, unit * UNIT_BYTES, 0), ERR_FAILED);
+		must(blk_fill_create(&target.blk, &source.blk, UNIT_BYTES, &fill));
+		must_fail(blk_pwrite(fill, junk, UNIT_BYTES, unit * UNIT_BYTES, 0), ERR_FAILED);
 		blk_conformance_expect(fill, model);
-		assert_no_error(blk_fill_range(fill, DISK_BYTES, 0));
+		must(blk_fill_range(fill, DISK_BYTES, 0));
 		blk_conformance_expect(fill, model);
 		blk_conformance_expect(target.inner, model);
-		assert_no_error(blk_close(fill));
+		must(blk_close(fill));
 	}
 }
 
@@ -347,10 +349,10 @@ static void test_threads(void **state)
 		for (unsigned i = 0; i < WRITERS + 2; i++)
 			pthread_join(workers[i].thread, NULL);
 		for (unsigned i = 0; i < WRITERS + 2; i++) {
-			assert_no_error(workers[i].err);
+			must(workers[i].err);
 			assert_false(workers[i].lost);
 		}
-		assert_no_error(blk_fill_range(f.fill, DISK_BYTES, 0));
+		must(blk_fill_range(f.fill, DISK_BYTES, 0));
 		blk_conformance_expect(f.fill, f.model);
 		blk_conformance_expect(f.target.inner, f.model);
 		teardown(&f);

@@ -9,7 +9,9 @@
 
 #include "p2v/base/mem.h"
 #include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
 #include "tests/base/lib-nbd-server.h"
+#include "tests/base/lib-rng.h"
 
 /* Not a multiple of anything: the device's end lies inside a sector. */
 #define ODD_BYTES ((5u << 20) + 777)
@@ -19,7 +21,7 @@ static void reopen_file(const char *path, unsigned flags, const uint8_t *content
 {
 	CLEANUP_BLK struct blk *blk = NULL;
 
-	assert_no_error(blk_file_open(path, flags, 0, &blk));
+	must(blk_file_open(path, flags, 0, &blk));
 	blk_conformance_read_only(blk, content);
 }
 
@@ -30,9 +32,9 @@ static void check_file(unsigned flags, uint64_t size_bytes)
 	CLEANUP_FREE uint8_t *content = NULL;
 	struct blk *blk;
 
-	assert_no_error(blk_file_open(path, BLK_FILE_CREATE | flags, size_bytes, &blk));
+	must(blk_file_open(path, BLK_FILE_CREATE | flags, size_bytes, &blk));
 	content = blk_conformance_run(blk, flags & BLK_FILE_DIRECT ? "file, direct" : "file");
-	assert_no_error(blk_close(blk));
+	must(blk_close(blk));
 	reopen_file(path, 0, content);
 	reopen_file(path, BLK_FILE_DIRECT, content);
 	test_dir_remove(dir);
@@ -57,9 +59,9 @@ static void test_memory(void **state)
 	struct blk *blk;
 
 	(void)state;
-	assert_no_error(blk_mem_create(ODD_BYTES, &blk));
+	must(blk_mem_create(ODD_BYTES, &blk));
 	free(blk_conformance_run(blk, "memory"));
-	assert_no_error(blk_close(blk));
+	must(blk_close(blk));
 }
 
 static void test_fault_without_faults(void **state)
@@ -67,10 +69,10 @@ static void test_fault_without_faults(void **state)
 	struct blk *inner, *blk;
 
 	(void)state;
-	assert_no_error(blk_mem_create(ODD_BYTES, &inner));
-	assert_no_error(blk_fault_create(inner, NULL, 0, &blk));
+	must(blk_mem_create(ODD_BYTES, &inner));
+	must(blk_fault_create(inner, NULL, 0, &blk));
 	free(blk_conformance_run(blk, "fault injector"));
-	assert_no_error(blk_close(blk));
+	must(blk_close(blk));
 }
 
 /* A source with data, holes and an end inside a unit. */
@@ -80,10 +82,10 @@ static struct blk *make_source(uint64_t size_bytes)
 	struct rng rng = {7};
 	struct blk *blk;
 
-	assert_no_error(blk_mem_create(size_bytes, &blk));
+	must(blk_mem_create(size_bytes, &blk));
 	for (uint64_t offset = 1000; offset + 300001 < size_bytes; offset += 700000) {
 		rng_fill(&rng, buf, 300001);
-		assert_no_error(blk_pwrite(blk, buf, 300001, offset, 0));
+		must(blk_pwrite(blk, buf, 300001, offset, 0));
 	}
 	return blk;
 }
@@ -103,11 +105,10 @@ static void test_fill(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct blk *target, *blk;
 
-		assert_no_error(blk_mem_create(cases[i].target_bytes, &target));
-		assert_no_error(blk_fill_create(target, make_source(cases[i].source_bytes),
-						cases[i].unit_bytes, &blk));
+		must(blk_mem_create(cases[i].target_bytes, &target));
+		must(blk_fill_create(target, make_source(cases[i].source_bytes), cases[i].unit_bytes, &blk));
 		free(blk_conformance_run(blk, "fill"));
-		assert_no_error(blk_close(blk));
+		must(blk_close(blk));
 	}
 }
 
@@ -119,13 +120,13 @@ static void check_nbd(const char *name, const char *const *args)
 	CLEANUP_FREE uint8_t *content = NULL;
 	struct blk *blk;
 
-	assert_no_error(nbd_server_start(dir, args, &server));
-	assert_no_error(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk));
+	must(nbd_server_start(dir, args, &server));
+	must(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk));
 	content = blk_conformance_run(blk, name);
-	assert_no_error(blk_close(blk));
-	assert_no_error(blk_nbd_open(nbd_server_uri(server), 0, &blk));
+	must(blk_close(blk));
+	must(blk_nbd_open(nbd_server_uri(server), 0, &blk));
 	blk_conformance_read_only(blk, content);
-	assert_no_error(blk_close(blk));
+	must(blk_close(blk));
 	nbd_server_stop(server);
 	test_dir_remove(dir);
 }
@@ -159,10 +160,9 @@ static void test_nbd_refusals(void **state)
 	assert_non_null(strstr(err_message(err), nowhere));
 	assert_non_null(err_advice(err));
 	err_free(err);
-	assert_error(blk_nbd_open("nbd:nonsense", 0, &blk), ERR_FAILED);
-	assert_no_error(
-		nbd_server_start(dir, (const char *const[]){"--readonly", "memory", "5M", NULL}, &server));
-	assert_error(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk), ERR_REFUSED);
+	must_fail(blk_nbd_open("nbd:nonsense", 0, &blk), ERR_FAILED);
+	must(nbd_server_start(dir, (const char *const[]){"--readonly", "memory", "5M", NULL}, &server));
+	must_fail(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk), ERR_REFUSED);
 	assert_null(blk);
 	nbd_server_stop(server);
 	test_dir_remove(dir);
@@ -178,10 +178,10 @@ static void test_nbd_lost(void **state)
 	char byte = 0;
 
 	(void)state;
-	assert_no_error(nbd_server_start(dir, (const char *const[]){"memory", "5M", NULL}, &server));
+	must(nbd_server_start(dir, (const char *const[]){"memory", "5M", NULL}, &server));
 	uri = xstrdup(nbd_server_uri(server));
-	assert_no_error(blk_nbd_open(uri, BLK_NBD_WRITE, &blk));
-	assert_no_error(blk_pwrite(blk, &byte, 1, 5, 0));
+	must(blk_nbd_open(uri, BLK_NBD_WRITE, &blk));
+	must(blk_pwrite(blk, &byte, 1, 5, 0));
 	nbd_server_kill(server);
 	for (int i = 0; i < 3; i++) {
 		struct err *err = i % 2 ? blk_pread(blk, &byte, 1, 5) : blk_flush(blk);

@@ -16,7 +16,9 @@
 #include "p2v/base/direct.h"
 #include "p2v/base/mem.h"
 #include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
 #include "tests/base/lib-nbd-server.h"
+#include "tests/base/lib-rng.h"
 
 #define KIB 1024u
 #define DISK_BYTES (6 * KIB * KIB + 777)
@@ -59,8 +61,8 @@ static void test_two_views(void **state)
 	struct blk *views[2];
 
 	(void)state;
-	assert_no_error(blk_file_open(path, BLK_FILE_CREATE | BLK_FILE_DIRECT, DISK_BYTES, &views[0]));
-	assert_no_error(blk_file_open(path, BLK_FILE_WRITE, 0, &views[1]));
+	must(blk_file_open(path, BLK_FILE_CREATE | BLK_FILE_DIRECT, DISK_BYTES, &views[0]));
+	must(blk_file_open(path, BLK_FILE_WRITE, 0, &views[1]));
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		uint64_t align = rng_below(&rng, 2) ? 4096 : 1;
 		uint64_t offset = rng_below(&rng, DISK_BYTES) / align * align;
@@ -73,15 +75,15 @@ static void test_two_views(void **state)
 		if (rng_below(&rng, 2)) {
 			rng_fill(&rng, at, len_bytes);
 			memcpy(model + offset, at, len_bytes);
-			assert_no_error(blk_pwrite(blk, at, len_bytes, offset, i % 16 ? 0 : BLK_FUA));
+			must(blk_pwrite(blk, at, len_bytes, offset, i % 16 ? 0 : BLK_FUA));
 		} else {
-			assert_no_error(blk_pread(blk, at, len_bytes, offset));
+			must(blk_pread(blk, at, len_bytes, offset));
 			assert_memory_equal(at, model + offset, len_bytes);
 		}
 	}
 	for (unsigned i = 0; i < 2; i++) {
 		blk_conformance_expect(views[i], model);
-		assert_no_error(blk_close(views[i]));
+		must(blk_close(views[i]));
 	}
 	test_dir_remove(dir);
 }

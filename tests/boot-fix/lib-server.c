@@ -12,6 +12,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/guest/plan.h"
+#include "tests/base/lib-must.h"
 
 static const struct guest_volume volumes[] = {
 	{.device = "/dev/sda1",
@@ -134,7 +135,7 @@ const struct fix *find_fix(const char *name)
 static void run_fix(const struct server *server, const char *name, struct plan *plan)
 {
 	if (!name) {
-		expect_ok(boot_fix_plan(&server->context, plan));
+		must(boot_fix_plan(&server->context, plan));
 		return;
 	}
 
@@ -142,7 +143,7 @@ static void run_fix(const struct server *server, const char *name, struct plan *
 
 	plan_set_author(plan, fix->name);
 	if (fix->applies(&server->context))
-		expect_ok(fix->plan(&server->context, plan));
+		must(fix->plan(&server->context, plan));
 }
 
 static bool takes_finding(const json_t *finding, const char *expected)
@@ -159,7 +160,7 @@ static void expect_findings(const char *title, struct plan *plan, const char *co
 	const json_t *findings, *finding;
 	size_t i, count = 0;
 
-	expect_ok(plan_to_json(plan, &json));
+	must(plan_to_json(plan, &json));
 	findings = json_object_get(json, "findings");
 	for (; expected && expected[count]; count++) {
 		bool found = false;
@@ -210,7 +211,7 @@ static void expect_no_others(const struct fix_case *fix_case, struct plan *plan)
 	const json_t *change;
 	size_t i;
 
-	expect_ok(plan_to_json(plan, &json));
+	must(plan_to_json(plan, &json));
 	json_array_foreach (json_object_get(json, "changes"), i, change) {
 		const char *path = json_string_or(change, "path", "");
 
@@ -230,7 +231,7 @@ void fix_case_run(const struct server *server, const struct fix_case *fix_case)
 	run_fix(server, fix_case->fix, plan);
 	expect_findings(fix_case->title, plan, fix_case->findings);
 	expect_no_others(fix_case, plan);
-	expect_ok(plan_apply(plan, NULL));
+	must(plan_apply(plan, NULL));
 	expect_tree(fix_case, tree);
 
 	again = plan_create(tree->guest);
@@ -238,7 +239,7 @@ void fix_case_run(const struct server *server, const struct fix_case *fix_case)
 	if (!plan_is_empty(again)) {
 		CLEANUP_TEXT struct text text = {0};
 
-		expect_ok(plan_format(again, &text));
+		must(plan_format(again, &text));
 		fail_msg("%s: a second run plans\n%s", fix_case->title, text.data);
 	}
 }

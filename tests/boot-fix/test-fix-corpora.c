@@ -19,6 +19,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/guest/devname.h"
+#include "tests/base/lib-must.h"
 #include "tests/boot-fix/lib-server.h"
 
 #define PARTITIONS 16
@@ -167,8 +168,8 @@ static bool check_names(const char *file, const char *path, const char *text)
 	CLEANUP_FREE char *after = NULL;
 
 	anything_init(&machine, text);
-	expect_ok(find_fix("kernel-names")->plan(&machine.server.context, plan));
-	expect_ok(plan_read(plan, path, &after, &bytes));
+	must(find_fix("kernel-names")->plan(&machine.server.context, plan));
+	must(plan_read(plan, path, &after, &bytes));
 
 	CLEANUP_FREE char *back = put_back(&machine, after);
 	anything_deinit(&machine);
@@ -191,15 +192,15 @@ static void check_all_fixes(const char *file, const char *path, const char *text
 	struct anything machine;
 
 	anything_init(&machine, text);
-	expect_ok(boot_fix_plan(&machine.server.context, plan));
-	expect_ok(plan_apply(plan, NULL));
+	must(boot_fix_plan(&machine.server.context, plan));
+	must(plan_apply(plan, NULL));
 	again = plan_create(tree->guest);
-	expect_ok(boot_fix_plan(&machine.server.context, again));
+	must(boot_fix_plan(&machine.server.context, again));
 	anything_deinit(&machine);
 	if (!plan_is_empty(again)) {
 		CLEANUP_TEXT struct text diff = {0};
 
-		expect_ok(plan_format(again, &diff));
+		must(plan_format(again, &diff));
 		fail_msg("%s: a second run plans\n%s", file, diff.data);
 	}
 }

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "tests/base/lib-must.h"
 #include "tests/boot-fix/lib-server.h"
 
 static const struct fix_case names[] = {
@@ -361,8 +362,8 @@ static void test_links(void **state)
 
 	(void)state;
 	server_init(&server);
-	expect_ok(find_fix("kernel-names")->plan(&server.context, plan));
-	expect_ok(plan_to_json(plan, &json));
+	must(find_fix("kernel-names")->plan(&server.context, plan));
+	must(plan_to_json(plan, &json));
 	assert_int_equal(json_array_size(json_object_get(json, "changes")), 1);
 }
 

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/boot-fix/lib-server.h"
 
 #define LIB_VERSION "/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so"
@@ -119,7 +120,7 @@ static void run_server(const struct tree_entry *before, const struct tree_entry 
 
 	for (size_t i = 0; i < count; i++)
 		add_volume(&inspection, &volumes[i]);
-	expect_ok(inspect_guest(tree->guest, NULL, &inspection));
+	must(inspect_guest(tree->guest, NULL, &inspection));
 	server_init(&server);
 	server.context.inspection = &inspection;
 	server.nics[0].name = (char *)interface;

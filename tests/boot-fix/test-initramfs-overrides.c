@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "boot-fix/initramfs-overrides.h"
+#include "tests/base/lib-must.h"
 #include "tests/boot-fix/lib-server.h"
 
 static const struct {
@@ -90,12 +91,12 @@ static void test_additions(void **state)
 
 	(void)state;
 	server_init(&server);
-	expect_ok(find_fix("network-pins")->plan(&server.context, plan));
+	must(find_fix("network-pins")->plan(&server.context, plan));
 	for (size_t nics = 1; nics <= 2; nics++) {
 		CLEANUP_INITRAMFS_OVERRIDE struct initramfs_override override = {0};
 
 		server.machine.nic_count = nics;
-		expect_ok(boot_fix_initramfs_additions(&server.context, plan, take, &override));
+		must(boot_fix_initramfs_additions(&server.context, plan, take, &override));
 		assert_int_equal(override.action, INITRAMFS_ADD);
 		assert_int_equal(override.is_needed, nics > 1);
 		assert_string_equal(override.path, "etc/systemd/network/10-p2v-enp3s0.link");

@@ -11,6 +11,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/guest/guest-impl.h"
+#include "tests/base/lib-must.h"
 
 const struct tree_entry conformance_tree[] = {
 	{"/usr/lib/os-release", "ID=debian\nVERSION_ID=\"12\"\n"},
@@ -44,7 +45,7 @@ static void expect_content(struct guest *guest, const char *path, const char *co
 	CLEANUP_FREE char *data = NULL;
 	size_t bytes = 0;
 
-	expect_ok(guest_read(guest, path, &data, &bytes));
+	must(guest_read(guest, path, &data, &bytes));
 	if (!content && data)
 		fail_msg("%s is there", path);
 	if (content && !data)
@@ -82,8 +83,8 @@ static void check_content(struct guest *guest)
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		expect_content(guest, cases[i].path, cases[i].content);
-	expect_error(guest_read(guest, "etc/hostname", &data, &bytes), ERR_FAILED, "absolute");
-	expect_error(guest_read(guest, "/srv", &data, &bytes), ERR_FAILED, "regular file");
+	must_fail_as(guest_read(guest, "etc/hostname", &data, &bytes), ERR_FAILED, "absolute");
+	must_fail_as(guest_read(guest, "/srv", &data, &bytes), ERR_FAILED, "regular file");
 }
 
 static void check_resolving(struct guest *guest)
@@ -108,20 +109,20 @@ static void check_resolving(struct guest *guest)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		CLEANUP_FREE char *resolved = NULL;
 
-		expect_ok(guest_resolve(guest, cases[i].path, cases[i].flags, &resolved));
+		must(guest_resolve(guest, cases[i].path, cases[i].flags, &resolved));
 		assert_string_equal(resolved, cases[i].resolved);
 	}
-	expect_error(guest_resolve(guest, "/etc/loop", 0, &ignored), ERR_FAILED, "/etc/loop");
+	must_fail_as(guest_resolve(guest, "/etc/loop", 0, &ignored), ERR_FAILED, "/etc/loop");
 }
 
 static void expect_kind(struct guest *guest, const char *path, enum guest_kind kind, enum guest_kind own_kind)
 {
 	struct guest_stat stat;
 
-	expect_ok(guest_stat(guest, path, &stat));
+	must(guest_stat(guest, path, &stat));
 	if (stat.kind != kind)
 		fail_msg("%s: kind %d", path, stat.kind);
-	expect_ok(guest_lstat(guest, path, &stat));
+	must(guest_lstat(guest, path, &stat));
 	if (stat.kind != own_kind)
 		fail_msg("%s itself: kind %d", path, stat.kind);
 }
@@ -131,7 +132,7 @@ static void expect_names(struct guest *guest, const char *path, const char *join
 	CLEANUP_STRV struct strv names = {0};
 	CLEANUP_TEXT struct text text = {0};
 
-	expect_ok(guest_list(guest, path, &names));
+	must(guest_list(guest, path, &names));
 	for (size_t i = 0; i < names.count; i++)
 		text_addf(&text, "%s%s", i ? " " : "", names.items[i]);
 	assert_string_equal(text.data ? text.data : "", joined);
@@ -155,20 +156,20 @@ void conformance_check_reading(struct guest *guest)
 	expect_kind(guest, "/lib/modules", GUEST_DIRECTORY, GUEST_DIRECTORY);
 	expect_kind(guest, "/nothing", GUEST_MISSING, GUEST_MISSING);
 	expect_kind(guest, "/etc/hostname/x", GUEST_MISSING, GUEST_MISSING);
-	expect_ok(guest_stat(guest, "/etc/absolute", &stat));
+	must(guest_stat(guest, "/etc/absolute", &stat));
 	assert_int_equal(stat.size_bytes, 7);
 	assert_int_equal(stat.mode, 0644);
 	expect_names(guest, "/srv/a", "one two");
 	expect_names(guest, "/lib/modules/6.1/kernel", "a b");
 	expect_names(guest, "/srv/empty", "");
 	expect_names(guest, "/nothing", "");
-	expect_ok(guest_readlink(guest, "/lib", &target));
+	must(guest_readlink(guest, "/lib", &target));
 	assert_string_equal(target, "usr/lib");
-	expect_ok(guest_readlink(guest, "/etc/hostname", &none));
+	must(guest_readlink(guest, "/etc/hostname", &none));
 	assert_null(none);
-	expect_ok(guest_sha256(guest, "/etc/empty", hex));
+	must(guest_sha256(guest, "/etc/empty", hex));
 	assert_string_equal(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-	expect_ok(guest_find_space(guest, "/not/there/yet", &space));
+	must(guest_find_space(guest, "/not/there/yet", &space));
 	assert_true(space.free_bytes > 0);
 }
 
@@ -204,7 +205,7 @@ void conformance_check_copying(struct guest *guest, const char *host_dir)
 
 	for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
 		strv_add(&paths, modules[i]);
-	expect_ok(guest_copy_out(guest, &paths, host_dir));
+	must(guest_copy_out(guest, &paths, host_dir));
 	expect_host_content(host_dir, "/lib/modules/6.1/kernel/a/one.ko", "module one");
 	expect_host_content(host_dir, "/lib/modules/6.1/kernel/b/c/three.ko", "module three");
 	expect_host_content(host_dir, "/lib/modules/6.1/kernel/b/same.ko", "module one");
@@ -215,14 +216,14 @@ void conformance_check_copying(struct guest *guest, const char *host_dir)
 	expect_host_content(host_dir, "/etc/empty", "");
 	expect_host_content(host_dir, "/srv/a.b", "dot");
 	strv_add(&paths, "/lib/modules/6.1/kernel/b/nothing.ko");
-	expect_error(guest_copy_out(guest, &paths, host_dir), ERR_FAILED, "nothing.ko");
+	must_fail_as(guest_copy_out(guest, &paths, host_dir), ERR_FAILED, "nothing.ko");
 }
 
 static void expect_mode(struct guest *guest, const char *path, mode_t mode)
 {
 	struct guest_stat stat;
 
-	expect_ok(guest_stat(guest, path, &stat));
+	must(guest_stat(guest, path, &stat));
 	assert_int_equal(stat.mode, mode);
 	assert_int_equal(stat.uid, geteuid());
 }
@@ -239,33 +240,33 @@ void conformance_check_writing(struct guest *guest, const char *host_dir)
 	fclose(file);
 
 	/* Through links, into folders that are not there yet, never out of the guest. */
-	expect_ok(guest_write(guest, "/lib/new/deep/file", "xyz", 3, &stat));
+	must(guest_write(guest, "/lib/new/deep/file", "xyz", 3, &stat));
 	expect_content(guest, "/usr/lib/new/deep/file", "xyz");
 	expect_mode(guest, "/usr/lib/new/deep/file", 0600);
 	expect_mode(guest, "/usr/lib/new", 0755);
-	expect_ok(guest_write(guest, "/etc/outside", "inside", 6, &stat));
+	must(guest_write(guest, "/etc/outside", "inside", 6, &stat));
 	expect_content(guest, "/outside", "inside");
-	expect_ok(guest_write(guest, "/etc/os-release", "ID=new\n", 7, &stat));
+	must(guest_write(guest, "/etc/os-release", "ID=new\n", 7, &stat));
 	expect_content(guest, "/lib/os-release", "ID=new\n");
-	expect_ok(guest_readlink(guest, "/etc/os-release", &link));
+	must(guest_readlink(guest, "/etc/os-release", &link));
 	assert_string_equal(link, "../usr/lib/os-release");
 	expect_names(guest, "/lib/new/deep", "file");
 
-	expect_ok(guest_upload(guest, "/boot/image", host_file, &stat));
+	must(guest_upload(guest, "/boot/image", host_file, &stat));
 	expect_content(guest, "/boot/image", "uploaded");
-	expect_ok(guest_symlink(guest, "/boot/link", "image"));
-	expect_ok(guest_symlink(guest, "/boot/link", "old/image2"));
-	expect_ok(guest_rename(guest, "/boot/image", "/boot/old/image2"));
+	must(guest_symlink(guest, "/boot/link", "image"));
+	must(guest_symlink(guest, "/boot/link", "old/image2"));
+	must(guest_rename(guest, "/boot/image", "/boot/old/image2"));
 	expect_content(guest, "/boot/link", "uploaded");
 	expect_content(guest, "/boot/image", NULL);
-	expect_ok(guest_keep(guest, "/boot/old/image2", "/boot/kept"));
-	expect_ok(guest_write(guest, "/boot/old/image2", "replaced", 8, &stat));
+	must(guest_keep(guest, "/boot/old/image2", "/boot/kept"));
+	must(guest_write(guest, "/boot/old/image2", "replaced", 8, &stat));
 	expect_content(guest, "/boot/kept", "uploaded");
 	expect_content(guest, "/boot/link", "replaced");
-	expect_ok(guest_remove(guest, "/boot/link"));
-	expect_ok(guest_remove(guest, "/boot/nothing"));
+	must(guest_remove(guest, "/boot/link"));
+	must(guest_remove(guest, "/boot/nothing"));
 	expect_names(guest, "/boot", "kept old");
-	expect_error(guest_remove(guest, "/boot/old"), ERR_FAILED, "/boot/old");
-	expect_error(guest_write(guest, "/etc/hostname/x", "", 0, &stat), ERR_FAILED, "not a folder");
-	expect_ok(guest_sync(guest));
+	must_fail_as(guest_remove(guest, "/boot/old"), ERR_FAILED, "/boot/old");
+	must_fail_as(guest_write(guest, "/etc/hostname/x", "", 0, &stat), ERR_FAILED, "not a folder");
+	must(guest_sync(guest));
 }

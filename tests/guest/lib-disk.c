@@ -11,6 +11,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
+#include "tests/base/lib-must.h"
 
 char *disk_create(const struct tree *tree, const char *name, unsigned size_mib)
 {
@@ -24,7 +25,7 @@ char *disk_create(const struct tree *tree, const char *name, unsigned size_mib)
 
 void run_tool(const char *const *argv)
 {
-	expect_ok(run_argv(argv, &(struct run_options){0}, NULL));
+	must(run_argv(argv, &(struct run_options){0}, NULL));
 }
 
 void disk_partition(const char *disk, const char *script)
@@ -32,7 +33,7 @@ void disk_partition(const char *disk, const char *script)
 	const char *argv[] = {"sfdisk", "-q", disk, NULL};
 	struct run_options options = {.input = script, .input_bytes = strlen(script)};
 
-	expect_ok(run_argv(argv, &options, NULL));
+	must(run_argv(argv, &options, NULL));
 }
 
 void disk_make_ext4(const char *disk, unsigned start_mib, unsigned size_mib, const char *folder,

@@ -13,6 +13,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/remove-tree.h"
 #include "p2v/guest/dirtree.h"
+#include "tests/base/lib-must.h"
 
 char *tree_host_path(const struct tree *tree, const char *path)
 {
@@ -65,7 +66,7 @@ struct tree *tree_create(const struct tree_entry *entries)
 	assert_int_equal(mkdir(tree->root, 0755), 0);
 	for (const struct tree_entry *entry = entries; entry && entry->path; entry++)
 		tree_add(tree, entry->path, entry->content);
-	expect_ok(guest_open_directory(tree->root, &tree->guest));
+	must(guest_open_directory(tree->root, &tree->guest));
 	return tree;
 }
 
@@ -85,27 +86,8 @@ char *tree_read(struct tree *tree, const char *path)
 	char *data = NULL;
 	size_t bytes;
 
-	expect_ok(guest_read(tree->guest, path, &data, &bytes));
+	must(guest_read(tree->guest, path, &data, &bytes));
 	return data;
-}
-
-void expect_ok(struct err *err)
-{
-	CLEANUP_ERR struct err *owned = err;
-
-	if (owned)
-		fail_msg("%s", err_message(owned));
-}
-
-void expect_error(struct err *err, enum err_kind kind, const char *text)
-{
-	CLEANUP_ERR struct err *owned = err;
-
-	if (!owned)
-		fail_msg("expected an error with \"%s\"", text);
-	if (!strstr(err_message(owned), text))
-		fail_msg("\"%s\" lacks \"%s\"", err_message(owned), text);
-	assert_int_equal(err_kind(owned), kind);
 }
 
 char *corpus_path(const char *name)

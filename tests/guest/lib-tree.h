@@ -29,10 +29,8 @@ void tree_destroy(struct tree *tree);
 char *tree_read(struct tree *tree, const char *path);
 
 /* Fails the test with the error's text if there is one. */
-void expect_ok(struct err *err);
 
 /* Fails the test unless there is an error of that kind whose message contains the text; frees it. */
-void expect_error(struct err *err, enum err_kind kind, const char *text);
 
 /* A file of $P2V_CORPORA (default ../shared/corpora), NULL if the folder is absent. */
 char *corpus_path(const char *name);

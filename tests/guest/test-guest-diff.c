@@ -13,6 +13,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
 #include "p2v/guest/diff.h"
+#include "tests/base/lib-must.h"
 #include "tests/guest/lib-tree.h"
 
 static char *diff_of(const char *before, const char *after)
@@ -82,7 +83,7 @@ static void check_patch(struct tree *tree, const char *diff, const char *from, c
 	size_t bytes;
 
 	tree_add(tree, "/f", from);
-	expect_ok(run_argv(argv, &options, NULL));
+	must(run_argv(argv, &options, NULL));
 	result = read_host(file, &bytes);
 	/* patch removes a file that becomes empty. */
 	assert_string_equal(result ? result : "", to);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/guest/lib-conformance.h"
 
 static char *make_folder(const struct tree *tree)
@@ -58,7 +59,7 @@ static void keeps_extended_attributes(void **state)
 	(void)state;
 	if (setxattr(host, "user.label", "kept", 4, 0) < 0)
 		skip();
-	expect_ok(guest_write(tree->guest, "/etc/hostname", "new\n", 4, &stat));
+	must(guest_write(tree->guest, "/etc/hostname", "new\n", 4, &stat));
 	assert_int_equal(getxattr(host, "user.label", value, sizeof value), 4);
 	assert_string_equal(value, "kept");
 }

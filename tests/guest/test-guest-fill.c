@@ -23,6 +23,7 @@
 #include "p2v/base/remove-tree.h"
 #include "p2v/guest/fill.h"
 #include "p2v/guest/serve.h"
+#include "tests/base/lib-must.h"
 #include "tests/guest/lib-disk.h"
 #include "tests/guest/lib-tree.h"
 #include "vhdx/compare.h"
@@ -117,12 +118,12 @@ static void expect_same(const char *source, const char *vhdx)
 	CLEANUP_BLK struct blk *a = NULL;
 	CLEANUP_BLK struct blk *b = NULL;
 
-	expect_ok(image_open(source, NULL, NULL, &a));
-	expect_ok(image_open(vhdx, NULL, NULL, &b));
+	must(image_open(source, NULL, NULL, &a));
+	must(image_open(vhdx, NULL, NULL, &b));
 	assert_int_equal(a->size_bytes, b->size_bytes);
-	expect_ok(image_compare(a, b, NULL, &difference));
+	must(image_compare(a, b, NULL, &difference));
 	assert_false(difference.found);
-	expect_ok(vhdx_check(vhdx, NULL, NULL, &check));
+	must(vhdx_check(vhdx, NULL, NULL, &check));
 	assert_int_equal(check.errors, 0);
 }
 
@@ -138,7 +139,7 @@ static void copy_equals_source(void **state)
 		CLEANUP_FREE char *source = make_disk(tree, name, sizes[i]);
 		CLEANUP_FREE char *vhdx = xasprintf("%s.vhdx", source);
 
-		expect_ok(copy_disk(source, vhdx, tree->root));
+		must(copy_disk(source, vhdx, tree->root));
 		expect_same(source, vhdx);
 	}
 }
@@ -155,9 +156,9 @@ static void copy_of_qcow2_equals_source(void **state)
 
 	(void)state;
 	run_tool(argv);
-	expect_ok(serve_foreign(qcow2, "qcow2", tree->root, NULL, &server));
-	expect_ok(copy_disk(server_uri(server), vhdx, tree->root));
-	expect_ok(server_stop(server));
+	must(serve_foreign(qcow2, "qcow2", tree->root, NULL, &server));
+	must(copy_disk(server_uri(server), vhdx, tree->root));
+	must(server_stop(server));
 	expect_same(source, vhdx);
 }
 
@@ -173,13 +174,13 @@ static void change_is_found(void **state)
 	int fd;
 
 	(void)state;
-	expect_ok(copy_disk(source, vhdx, tree->root));
+	must(copy_disk(source, vhdx, tree->root));
 	fd = open(source, O_WRONLY | O_CLOEXEC);
 	assert_int_equal(pwrite(fd, "x", 1, 18 * MIB), 1);
 	close(fd);
-	expect_ok(image_open(source, NULL, NULL, &a));
-	expect_ok(image_open(vhdx, NULL, NULL, &b));
-	expect_ok(image_compare(a, b, NULL, &difference));
+	must(image_open(source, NULL, NULL, &a));
+	must(image_open(vhdx, NULL, NULL, &b));
+	must(image_compare(a, b, NULL, &difference));
 	assert_true(difference.found);
 	assert_int_equal(difference.offset, 18 * MIB);
 }

@@ -11,6 +11,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/guest/inspect.h"
+#include "tests/base/lib-must.h"
 #include "tests/guest/lib-tree.h"
 
 static const struct tree_entry debian[] = {
@@ -109,7 +110,7 @@ static void inspects_debian(void **state)
 
 	(void)state;
 	add_program(tree, "/usr/bin/sh", ELFCLASS64, EM_X86_64);
-	expect_ok(inspect_guest(tree->guest, NULL, &inspection));
+	must(inspect_guest(tree->guest, NULL, &inspection));
 	assert_string_equal(inspection.os.id, "debian");
 	assert_string_equal(inspection.os.version, "12");
 	assert_string_equal(inspection.os.name, "Debian GNU/Linux 12 (bookworm)");
@@ -177,7 +178,7 @@ static void inspects_red_hat(void **state)
 
 	(void)state;
 	add_program(tree, "/bin/sh", ELFCLASS64, EM_AARCH64);
-	expect_ok(inspect_guest(tree->guest, NULL, &inspection));
+	must(inspect_guest(tree->guest, NULL, &inspection));
 	assert_string_equal(inspection.os.id, "rhel");
 	assert_string_equal(inspection.os.arch, "aarch64");
 	assert_int_equal(inspection.initramfs_tool, INITRAMFS_DRACUT);
@@ -232,7 +233,7 @@ static void inspects_old_and_other_systems(void **state)
 
 	(void)state;
 	add_program(a, "/bin/sh", ELFCLASS32, EM_386);
-	expect_ok(inspect_guest(a->guest, NULL, &inspection));
+	must(inspect_guest(a->guest, NULL, &inspection));
 	assert_string_equal(inspection.os.id, "centos");
 	assert_string_equal(inspection.os.version, "6.10");
 	assert_string_equal(inspection.os.arch, "i686");
@@ -245,7 +246,7 @@ static void inspects_old_and_other_systems(void **state)
 	expect_interface(&inspection, "eth1", NULL, "", true);
 	expect_interface(&inspection, "storage", NULL, "", false);
 
-	expect_ok(inspect_guest(b->guest, NULL, &suse));
+	must(inspect_guest(b->guest, NULL, &suse));
 	assert_string_equal(suse.os.hostname, "suse");
 	assert_int_equal(suse.interface_count, 2);
 	expect_interface(&suse, "eth0", NULL, "192.0.2.9/24", true);
@@ -275,7 +276,7 @@ static void reads_netplan_and_networkd(void **state)
 	CLEANUP_INSPECTION struct inspection inspection = {0};
 
 	(void)state;
-	expect_ok(inspect_guest(tree->guest, NULL, &inspection));
+	must(inspect_guest(tree->guest, NULL, &inspection));
 	assert_int_equal(inspection.interface_count, 5);
 	expect_interface(&inspection, "eno1", NULL, "192.0.2.1/24 2001:db8::1/64", true);
 	expect_interface(&inspection, "lan0", "52:54:00:00:00:02", "", true);
@@ -310,7 +311,7 @@ static void finds_other_loaders(void **state)
 		CLEANUP_TREE struct tree *tree = tree_create(cases[i].entries);
 		CLEANUP_INSPECTION struct inspection inspection = {0};
 
-		expect_ok(inspect_guest(tree->guest, NULL, &inspection));
+		must(inspect_guest(tree->guest, NULL, &inspection));
 		assert_int_equal(inspection.boot.firmware, cases[i].firmware);
 		assert_int_equal(inspection.boot.loader, cases[i].loader);
 		if (i == 3)
@@ -352,7 +353,7 @@ static void reads_real_files(void **state)
 		}
 		closedir(entries);
 	}
-	expect_ok(inspect_guest(tree->guest, NULL, &inspection));
+	must(inspect_guest(tree->guest, NULL, &inspection));
 	expect_interface(&inspection, "bond0", NULL, "10.11.96.172/22", false);
 	expect_interface(&inspection, "eth2", NULL, "10.11.96.172/22", true);
 	expect_interface(&inspection, "team1", NULL, "192.168.0.1/22", false);

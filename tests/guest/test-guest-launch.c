@@ -17,6 +17,7 @@
 #include "p2v/base/run.h"
 #include "p2v/guest/appliance.h"
 #include "p2v/guest/serve.h"
+#include "tests/base/lib-must.h"
 #include "tests/guest/lib-tree.h"
 
 #define SECOND_NS 1000000000ull
@@ -99,7 +100,7 @@ static void hanging_hypervisor_is_ended(void **state)
 	err = appliance_start(&options, &appliance);
 	assert_non_null(err);
 	assert_non_null(strstr(err_advice(err), "P2V_APPLIANCE_TIMEOUT"));
-	expect_error(err, ERR_FAILED, "did not start within 3 s");
+	must_fail_as(err, ERR_FAILED, "did not start within 3 s");
 	assert_null(appliance);
 	assert_true(run_now_ns() - start_ns < 60 * SECOND_NS);
 	expect_no_process(child);
@@ -117,7 +118,7 @@ static void failing_hypervisor_is_reported(void **state)
 	err = appliance_start(&options, &appliance);
 	assert_non_null(err);
 	assert_non_null(strstr(err_advice(err), "libguestfs-test-tool"));
-	expect_error(err, ERR_FAILED, "does not start");
+	must_fail_as(err, ERR_FAILED, "does not start");
 }
 
 /* What the command line says between the two texts; the caller frees it. */
@@ -150,7 +151,7 @@ static void killed_process_leaves_nothing(void **state)
 	tree_add(tree, "/disk", "");
 	assert_int_equal(truncate(disk, 1 << 20), 0);
 	serve.file = disk;
-	expect_ok(serve_vhdx(&serve, &server));
+	must(serve_vhdx(&serve, &server));
 	sockets[0] = server_socket(server);
 	pid = fork();
 	assert_true(pid >= 0);
@@ -169,7 +170,7 @@ static void killed_process_leaves_nothing(void **state)
 		if (!socket_path && run_now_ns() > deadline_ns) {
 			kill(pid, SIGKILL);
 			waitpid(pid, NULL, 0);
-			expect_ok(server_stop(server));
+			must(server_stop(server));
 			print_message("no hypervisor with the unpacked kernel here: skipped\n");
 			skip();
 		}
@@ -185,7 +186,7 @@ static void killed_process_leaves_nothing(void **state)
 		usleep(100000);
 	assert_int_equal(access(socket_path, F_OK), -1);
 	assert_int_equal(access(socket_dir, F_OK), -1);
-	expect_ok(server_stop(server));
+	must(server_stop(server));
 }
 
 int main(void)

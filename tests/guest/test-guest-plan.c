@@ -14,6 +14,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/guest/guest-impl.h"
 #include "p2v/guest/plan.h"
+#include "tests/base/lib-must.h"
 #include "tests/guest/lib-tree.h"
 
 static const struct tree_entry server[] = {
@@ -31,7 +32,7 @@ static void expect_view(struct plan *plan, const char *path, const char *content
 	CLEANUP_FREE char *data = NULL;
 	size_t bytes;
 
-	expect_ok(plan_read(plan, path, &data, &bytes));
+	must(plan_read(plan, path, &data, &bytes));
 	if (content) {
 		assert_non_null(data);
 		assert_string_equal(data, content);
@@ -46,7 +47,7 @@ static void expect_names(struct plan *plan, const char *path, const char *joined
 	CLEANUP_STRV struct strv names = {0};
 	CLEANUP_TEXT struct text text = {0};
 
-	expect_ok(plan_list(plan, path, &names));
+	must(plan_list(plan, path, &names));
 	for (size_t i = 0; i < names.count; i++)
 		text_addf(&text, "%s%s", i ? " " : "", names.items[i]);
 	assert_string_equal(text.data ? text.data : "", joined);
@@ -54,7 +55,7 @@ static void expect_names(struct plan *plan, const char *path, const char *joined
 
 static void write_text(struct plan *plan, const char *path, const char *content)
 {
-	expect_ok(plan_write(plan, path, content, strlen(content), "because of %s", path));
+	must(plan_write(plan, path, content, strlen(content), "because of %s", path));
 }
 
 static char *make_host_file(const struct tree *tree, const char *content)
@@ -85,21 +86,20 @@ static void view_follows_changes(void **state)
 	write_text(plan, "/lib/systemd/network/10.link", "[Match]\n");
 	expect_view(plan, "/usr/lib/systemd/network/10.link", "[Match]\n");
 	expect_names(plan, "/lib/systemd", "network system");
-	expect_ok(plan_stat(plan, "/lib/systemd/network", &stat));
+	must(plan_stat(plan, "/lib/systemd/network", &stat));
 	assert_int_equal(stat.kind, GUEST_DIRECTORY);
-	expect_ok(plan_stat(plan, "/lib/systemd/network/10.link", &stat));
+	must(plan_stat(plan, "/lib/systemd/network/10.link", &stat));
 	assert_int_equal(stat.kind, GUEST_FILE);
 	assert_int_equal(stat.size_bytes, 8);
 	assert_int_equal(stat.mode, PLAN_MODE);
 
 	/* Links that are only planned are followed too. */
-	expect_ok(plan_symlink(plan, "/etc/systemd/system/a.service", "/lib/systemd/system/getty.service",
-			       "x"));
+	must(plan_symlink(plan, "/etc/systemd/system/a.service", "/lib/systemd/system/getty.service", "x"));
 	expect_view(plan, "/etc/systemd/system/a.service", "[Unit]\n");
 	write_text(plan, "/etc/systemd/system/a.service", "[Unit]\n# more\n");
 	expect_view(plan, "/usr/lib/systemd/system/getty.service", "[Unit]\n# more\n");
 
-	expect_ok(plan_remove(plan, "/etc/latin1", "x"));
+	must(plan_remove(plan, "/etc/latin1", "x"));
 	expect_view(plan, "/etc/latin1", NULL);
 	expect_names(plan, "/etc", "fstab mtab systemd");
 	write_text(plan, "/etc/latin1", "");
@@ -117,12 +117,12 @@ static void nothing_to_do_is_not_recorded(void **state)
 
 	(void)state;
 	write_text(plan, "/etc/fstab", "/dev/sda1 / ext4 defaults 0 1\n");
-	expect_ok(plan_upload(plan, "/boot/initrd.img", host_file, "/boot/old", "x"));
-	expect_ok(plan_symlink(plan, "/lib", "usr/lib", "x"));
-	expect_ok(plan_remove(plan, "/etc/nothing", "x"));
+	must(plan_upload(plan, "/boot/initrd.img", host_file, "/boot/old", "x"));
+	must(plan_symlink(plan, "/lib", "usr/lib", "x"));
+	must(plan_remove(plan, "/etc/nothing", "x"));
 	plan_add_finding(plan, FINDING_NOTE, "only said");
 	assert_true(plan_is_empty(plan));
-	expect_ok(plan_apply(plan, NULL));
+	must(plan_apply(plan, NULL));
 	write_text(plan, "/etc/nothing", "");
 	assert_false(plan_is_empty(plan));
 }
@@ -133,11 +133,11 @@ static void what_cannot_be_is_an_error(void **state)
 	CLEANUP_PLAN struct plan *plan = plan_create(tree->guest);
 
 	(void)state;
-	expect_error(plan_write(plan, "/etc", "", 0, "x"), ERR_FAILED, "/etc: cannot be written");
-	expect_error(plan_remove(plan, "/etc", "x"), ERR_FAILED, "3 entries");
-	expect_error(plan_symlink(plan, "/etc", "usr", "x"), ERR_FAILED, "/etc: a folder");
-	expect_error(plan_write(plan, "etc/x", "", 0, "x"), ERR_FAILED, "absolute");
-	expect_error(plan_upload(plan, "/x", "/no/such/file", NULL, "x"), ERR_FAILED, "/no/such/file");
+	must_fail_as(plan_write(plan, "/etc", "", 0, "x"), ERR_FAILED, "/etc: cannot be written");
+	must_fail_as(plan_remove(plan, "/etc", "x"), ERR_FAILED, "3 entries");
+	must_fail_as(plan_symlink(plan, "/etc", "usr", "x"), ERR_FAILED, "/etc: a folder");
+	must_fail_as(plan_write(plan, "etc/x", "", 0, "x"), ERR_FAILED, "absolute");
+	must_fail_as(plan_upload(plan, "/x", "/no/such/file", NULL, "x"), ERR_FAILED, "/no/such/file");
 	assert_true(plan_is_empty(plan));
 }
 
@@ -158,26 +158,26 @@ static void applies_in_order(void **state)
 	assert_int_equal(chmod(fstab_host, 0600), 0);
 	write_text(plan, "/etc/fstab", "first\n");
 	write_text(plan, "/etc/fstab", "second\n");
-	expect_ok(plan_remove(plan, "/etc/latin1", "x"));
-	expect_ok(plan_upload(plan, "/boot/initrd.img", host_file, "/boot/old/initrd.img", "drivers"));
+	must(plan_remove(plan, "/etc/latin1", "x"));
+	must(plan_upload(plan, "/boot/initrd.img", host_file, "/boot/old/initrd.img", "drivers"));
 	expect_view(plan, "/boot/initrd.img", "new initramfs");
 	expect_view(plan, "/boot/old/initrd.img", "old initramfs");
 	expect_names(plan, "/boot", "initrd.img old");
-	expect_ok(plan_symlink(plan, "/etc/mtab", "../proc/self/mounts", "x"));
+	must(plan_symlink(plan, "/etc/mtab", "../proc/self/mounts", "x"));
 	if (geteuid() == 0)
 		write_text(plan, "/lib/modules-load.d/p2v.conf", "hv_vmbus\n");
-	expect_ok(plan_apply(plan, NULL));
+	must(plan_apply(plan, NULL));
 
 	a = tree_read(tree, "/etc/fstab");
 	assert_string_equal(a, "second\n");
-	expect_ok(guest_stat(tree->guest, "/etc/fstab", &stat));
+	must(guest_stat(tree->guest, "/etc/fstab", &stat));
 	assert_int_equal(stat.mode, 0600);
 	b = tree_read(tree, "/boot/initrd.img");
 	assert_string_equal(b, "new initramfs");
 	c = tree_read(tree, "/boot/old/initrd.img");
 	assert_string_equal(c, "old initramfs");
 	assert_null(tree_read(tree, "/etc/latin1"));
-	expect_ok(guest_readlink(tree->guest, "/etc/mtab", &link));
+	must(guest_readlink(tree->guest, "/etc/mtab", &link));
 	assert_string_equal(link, "../proc/self/mounts");
 	d = tree_read(tree, "/usr/lib/modules-load.d/p2v.conf");
 	if (geteuid() == 0)
@@ -198,8 +198,8 @@ static void older_backups_stay(void **state)
 		CLEANUP_FREE char *content = xasprintf("initramfs %u", i);
 		CLEANUP_FREE char *host_file = make_host_file(tree, content);
 
-		expect_ok(plan_upload(plan, "/boot/initrd.img", host_file, "/boot/old", "x"));
-		expect_ok(plan_apply(plan, NULL));
+		must(plan_upload(plan, "/boot/initrd.img", host_file, "/boot/old", "x"));
+		must(plan_apply(plan, NULL));
 	}
 	for (unsigned i = 0; i < 3; i++) {
 		static const char *const names[] = {"/boot/old", "/boot/old.2", "/boot/old.3"};
@@ -218,7 +218,7 @@ static void stops_before_the_first_change(void **state)
 	(void)state;
 	write_text(plan, "/etc/new", "x");
 	plan_add_finding(plan, FINDING_STOP, "%s", "the disk is upside down");
-	expect_error(plan_apply(plan, NULL), ERR_REFUSED, "upside down");
+	must_fail_as(plan_apply(plan, NULL), ERR_REFUSED, "upside down");
 	assert_null(tree_read(tree, "/etc/new"));
 }
 
@@ -237,14 +237,14 @@ static void refuses_what_does_not_fit(void **state)
 		print_message("not allowed to mount: skipped\n");
 		skip();
 	}
-	expect_ok(guest_find_space(tree->guest, "/boot/a/b/c", &space));
+	must(guest_find_space(tree->guest, "/boot/a/b/c", &space));
 	assert_int_equal(space.free_bytes, 1 << 20);
 	write_text(plan, "/etc/small", "x");
-	expect_ok(plan_write(plan, "/boot/image", content, 700 << 10, "fits"));
+	must(plan_write(plan, "/boot/image", content, 700 << 10, "fits"));
 	content[0] = 'x';
 	/* Each content fits, but not both at once while the second replaces the first. */
-	expect_ok(plan_write(plan, "/boot/image", content, 700 << 10, "x"));
-	expect_error(plan_apply(plan, NULL), ERR_REFUSED, "/boot/image has 1024 KiB free");
+	must(plan_write(plan, "/boot/image", content, 700 << 10, "x"));
+	must_fail_as(plan_apply(plan, NULL), ERR_REFUSED, "/boot/image has 1024 KiB free");
 	assert_null(tree_read(tree, "/etc/small"));
 	umount(boot);
 }
@@ -258,12 +258,12 @@ static void formats_for_people(void **state)
 
 	(void)state;
 	plan_set_author(plan, "boot-fix/fstab");
-	expect_ok(plan_write(plan, "/etc/fstab", "UUID=1 / ext4 defaults 0 1\n", 27, "%s goes away", "sda1"));
+	must(plan_write(plan, "/etc/fstab", "UUID=1 / ext4 defaults 0 1\n", 27, "%s goes away", "sda1"));
 	plan_set_author(plan, "inject-drivers/linux");
-	expect_ok(plan_upload(plan, "/boot/initrd.img", host_file, "/boot/old", "lacks virtio_blk"));
-	expect_ok(plan_symlink(plan, "/etc/mtab", "/dev/null", "x"));
+	must(plan_upload(plan, "/boot/initrd.img", host_file, "/boot/old", "lacks virtio_blk"));
+	must(plan_symlink(plan, "/etc/mtab", "/dev/null", "x"));
 	plan_add_finding(plan, FINDING_WARNING, "smartd is enabled");
-	expect_ok(plan_format(plan, &text));
+	must(plan_format(plan, &text));
 	assert_string_equal(text.data,
 			    "boot-fix/fstab: change /etc/fstab: sda1 goes away\n"
 			    "--- a/etc/fstab\n+++ b/etc/fstab\n@@ -1 +1 @@\n"
@@ -290,10 +290,10 @@ static void reports_what_undo_needs(void **state)
 	(void)state;
 	write_text(plan, "/etc/fstab", "new\n");
 	write_text(plan, "/etc/created", "new\n");
-	expect_ok(plan_remove(plan, "/etc/latin1", "x"));
-	expect_ok(plan_upload(plan, "/boot/initrd.img", host_file, "/boot/old", "x"));
+	must(plan_remove(plan, "/etc/latin1", "x"));
+	must(plan_upload(plan, "/boot/initrd.img", host_file, "/boot/old", "x"));
 	plan_add_finding(plan, FINDING_NOTE, "a note");
-	expect_ok(plan_to_json(plan, &json));
+	must(plan_to_json(plan, &json));
 	changes = json_object_get(json, "changes");
 	assert_int_equal(json_array_size(changes), 4);
 	change = json_array_get(changes, 0);

@@ -16,6 +16,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
 #include "p2v/guest/serve.h"
+#include "tests/base/lib-must.h"
 #include "tests/guest/lib-disk.h"
 
 #define DISK_MIB 4
@@ -34,9 +35,9 @@ static void expect_content(const char *uri, const char *content)
 	CLEANUP_BLK struct blk *blk = NULL;
 	char data[16] = "";
 
-	expect_ok(blk_nbd_open(uri, 0, &blk));
+	must(blk_nbd_open(uri, 0, &blk));
 	assert_int_equal(blk->size_bytes, DISK_MIB << 20);
-	expect_ok(blk_pread(blk, data, strlen(content), 1 << 20));
+	must(blk_pread(blk, data, strlen(content), 1 << 20));
 	assert_string_equal(data, content);
 }
 
@@ -51,30 +52,30 @@ static void serves_and_writes(void **state)
 
 	(void)state;
 	/* Two readers of one image, each with a socket of its own. */
-	expect_ok(serve_vhdx(&options, &server));
-	expect_ok(serve_vhdx(&options, &second));
+	must(serve_vhdx(&options, &server));
+	must(serve_vhdx(&options, &second));
 	assert_string_not_equal(server_socket(server), server_socket(second));
 	expect_content(server_uri(server), "content");
 	expect_content(server_uri(second), "content");
 	err_free(blk_nbd_open(server_uri(server), BLK_NBD_WRITE, &blk));
 	assert_null(blk);
-	expect_ok(server_stop(second));
-	expect_ok(server_stop(server));
+	must(server_stop(second));
+	must(server_stop(server));
 
 	options.read_only = false;
-	expect_ok(serve_vhdx(&options, &server));
-	expect_ok(blk_nbd_open(server_uri(server), BLK_NBD_WRITE, &blk));
-	expect_ok(blk_pwrite(blk, "changed", 7, 1 << 20, 0));
-	expect_ok(blk_close(take_ptr(blk)));
-	expect_ok(server_stop(server));
-	expect_ok(blk_file_open(disk, 0, 0, &blk));
+	must(serve_vhdx(&options, &server));
+	must(blk_nbd_open(server_uri(server), BLK_NBD_WRITE, &blk));
+	must(blk_pwrite(blk, "changed", 7, 1 << 20, 0));
+	must(blk_close(take_ptr(blk)));
+	must(server_stop(server));
+	must(blk_file_open(disk, 0, 0, &blk));
 	{
 		char data[8] = "";
 
-		expect_ok(blk_pread(blk, data, 7, 1 << 20));
+		must(blk_pread(blk, data, 7, 1 << 20));
 		assert_string_equal(data, "changed");
 	}
-	expect_ok(server_stop(NULL));
+	must(server_stop(NULL));
 }
 
 static void serves_foreign_formats(void **state)
@@ -89,12 +90,12 @@ static void serves_foreign_formats(void **state)
 	if (!run_is_installed("qemu-img") || !run_is_installed("qemu-nbd"))
 		skip();
 	run_tool(argv);
-	expect_ok(serve_foreign(qcow2, "qcow2", tree->root, NULL, &server));
+	must(serve_foreign(qcow2, "qcow2", tree->root, NULL, &server));
 	/* Several at once, and after each other. */
 	expect_content(server_uri(server), "content");
 	expect_content(server_uri(server), "content");
-	expect_ok(server_stop(server));
-	expect_error(serve_foreign(disk, "qcow2", tree->root, NULL, &server), ERR_REFUSED, "disk");
+	must(server_stop(server));
+	must_fail_as(serve_foreign(disk, "qcow2", tree->root, NULL, &server), ERR_REFUSED, "disk");
 }
 
 static void says_what_is_missing(void **state)
@@ -109,20 +110,20 @@ static void says_what_is_missing(void **state)
 	struct err *err;
 
 	(void)state;
-	expect_error(serve_vhdx(&options, &server), ERR_REFUSED, "none");
+	must_fail_as(serve_vhdx(&options, &server), ERR_REFUSED, "none");
 	options.file = disk;
 	assert_int_equal(mkdir(deep, 0755), 0);
 	options.scratch_dir = deep;
-	expect_error(serve_vhdx(&options, &server), ERR_REFUSED, "too long");
+	must_fail_as(serve_vhdx(&options, &server), ERR_REFUSED, "too long");
 
 	options.scratch_dir = tree->root;
 	setenv("PATH", tree->root, 1);
 	err = serve_vhdx(&options, &server);
 	assert_non_null(strstr(err_advice(err), "apt-get install nbdkit"));
-	expect_error(err, ERR_REFUSED, "nbdkit is not installed");
+	must_fail_as(err, ERR_REFUSED, "nbdkit is not installed");
 	err = serve_foreign(disk, "qcow2", tree->root, NULL, &server);
 	assert_non_null(strstr(err_advice(err), "qemu-utils"));
-	expect_error(err, ERR_REFUSED, "qemu-nbd");
+	must_fail_as(err, ERR_REFUSED, "qemu-nbd");
 	setenv("PATH", path, 1);
 	assert_null(server);
 }

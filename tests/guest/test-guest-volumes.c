@@ -10,6 +10,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/guest/devname.h"
 #include "p2v/guest/inspect.h"
+#include "tests/base/lib-must.h"
 #include "tests/guest/lib-tree.h"
 
 static void takes_names_apart(void **state)
@@ -150,7 +151,7 @@ static void ask_with(const struct tree_entry *entries, const struct volume_spec 
 			.array_name = xstrdup(volumes->array_name),
 		};
 	}
-	expect_ok(inspect_guest(tree->guest, NULL, &inspection));
+	must(inspect_guest(tree->guest, NULL, &inspection));
 	for (; questions->name; questions++) {
 		const struct guest_volume *volume = inspect_find_volume(&inspection, questions->name);
 		const char *device = volume ? volume->device : NULL;
@@ -367,7 +368,7 @@ static void records_mount_points(void **state)
 						      .partition = 2,
 						      .content = xstrdup("swap"),
 						      .uuid = xstrdup("b")};
-	expect_ok(inspect_guest(tree->guest, NULL, &inspection));
+	must(inspect_guest(tree->guest, NULL, &inspection));
 	assert_string_equal(inspection.volumes[0].mount_point, "/");
 	assert_string_equal(inspection.volumes[1].mount_point, "swap");
 }

@@ -22,6 +22,7 @@
 #include "p2v/guest/plan.h"
 #include "p2v/guest/serve.h"
 #include "p2v/guest/sha256.h"
+#include "tests/base/lib-must.h"
 #include "tests/guest/lib-conformance.h"
 #include "tests/guest/lib-disk.h"
 
@@ -53,7 +54,7 @@ static void start(struct machine_under_test *machine, const char *const *disks, 
 		.log = &test_log,
 	};
 
-	expect_ok(scratch_create("/tmp", "p2v-test", &machine->scratch));
+	must(scratch_create("/tmp", "p2v-test", &machine->scratch));
 	options.scratch_dir = scratch_path(machine->scratch);
 	for (size_t i = 0; disks[i]; i++) {
 		struct serve_options serve = {
@@ -62,10 +63,10 @@ static void start(struct machine_under_test *machine, const char *const *disks, 
 			.scratch_dir = scratch_path(machine->scratch),
 		};
 
-		expect_ok(serve_vhdx(&serve, &machine->servers[i]));
+		must(serve_vhdx(&serve, &machine->servers[i]));
 		machine->sockets[i] = server_socket(machine->servers[i]);
 	}
-	expect_ok(appliance_start(&options, &machine->appliance));
+	must(appliance_start(&options, &machine->appliance));
 }
 
 static struct err *open_system(struct machine_under_test *machine)
@@ -75,9 +76,9 @@ static struct err *open_system(struct machine_under_test *machine)
 
 static void stop(struct machine_under_test *machine)
 {
-	expect_ok(appliance_stop(take_ptr(machine->appliance)));
+	must(appliance_stop(take_ptr(machine->appliance)));
 	for (size_t i = 0; i < sizeof machine->servers / sizeof *machine->servers; i++)
-		expect_ok(server_stop(take_ptr(machine->servers[i])));
+		must(server_stop(take_ptr(machine->servers[i])));
 	scratch_destroy(take_ptr(machine->scratch));
 	inspection_deinit(&machine->inspection);
 	machine_deinit(&machine->machine);
@@ -97,7 +98,7 @@ static struct tree *make_system(const char *fstab, unsigned char elf_machine)
 
 static void hash_file(const char *path, char ret_hex[SHA256_TEXT_BYTES])
 {
-	expect_ok(sha256_of_file(path, ret_hex));
+	must(sha256_of_file(path, ret_hex));
 }
 
 /* fetch, then the same answers from memory; then all changes; then a plan with a backup. */
@@ -114,17 +115,17 @@ static void use_guest(struct machine_under_test *machine, const char *host_dir)
 	fputs("new image", file);
 	fclose(file);
 	conformance_check_reading(machine->guest);
-	expect_ok(guest_fetch(machine->guest, trees, 12));
+	must(guest_fetch(machine->guest, trees, 12));
 	conformance_check_reading(machine->guest);
 	conformance_check_copying(machine->guest, host_dir);
 	conformance_check_writing(machine->guest, host_dir);
 
 	plan = plan_create(machine->guest);
-	expect_ok(plan_upload(plan, "/boot/kept", host_file, "/boot/kept.old", "because"));
-	expect_ok(plan_write(plan, "/etc/hostname", "other\n", 6, "because"));
-	expect_ok(plan_apply(plan, &test_log));
+	must(plan_upload(plan, "/boot/kept", host_file, "/boot/kept.old", "because"));
+	must(plan_write(plan, "/etc/hostname", "other\n", 6, "because"));
+	must(plan_apply(plan, &test_log));
 	plan_destroy(plan);
-	expect_ok(guest_read(machine->guest, "/etc/hostname", &data, &bytes));
+	must(guest_read(machine->guest, "/etc/hostname", &data, &bytes));
 	assert_string_equal(data, "other\n");
 }
 
@@ -158,7 +159,7 @@ static void changes_ext4_guest(void **state)
 	hash_file(data_disk, data_before);
 
 	start(&machine, disks, false);
-	expect_ok(appliance_describe_disks(machine.appliance, &machine.machine));
+	must(appliance_describe_disks(machine.appliance, &machine.machine));
 	assert_int_equal(machine.machine.disk_count, 2);
 	assert_string_equal(machine.machine.disks[0].table, "gpt");
 	assert_string_equal(machine.machine.disks[1].table, "dos");
@@ -168,7 +169,7 @@ static void changes_ext4_guest(void **state)
 	assert_string_equal(machine.machine.disks[1].partitions[0].type, "0x83");
 	assert_string_equal(machine.machine.disks[1].partitions[0].content, "ext4");
 
-	expect_ok(open_system(&machine));
+	must(open_system(&machine));
 	assert_int_equal(appliance_boot_disk(machine.appliance), 1);
 	assert_string_equal(machine.inspection.volumes[0].device, "/dev/sdb1");
 	assert_string_equal(machine.inspection.volumes[0].mount_point, "/");
@@ -190,9 +191,9 @@ static void changes_ext4_guest(void **state)
 		CLEANUP_RUN_RESULT struct run_result label_result = {0};
 		CLEANUP_RUN_RESULT struct run_result backup_result = {0};
 
-		expect_ok(run_argv(label, &(struct run_options){0}, &label_result));
+		must(run_argv(label, &(struct run_options){0}, &label_result));
 		assert_non_null(strstr(label_result.out, "label_of_hostname"));
-		expect_ok(run_argv(backup, &(struct run_options){0}, &backup_result));
+		must(run_argv(backup, &(struct run_options){0}, &backup_result));
 		assert_string_equal(backup_result.out, "uploaded");
 	}
 }
@@ -247,7 +248,7 @@ static void opens_xfs_on_lvm(void **state)
 	hash_file(disk, before);
 
 	start(&machine, disks, true);
-	expect_ok(open_system(&machine));
+	must(open_system(&machine));
 	assert_string_equal(inspection->volumes[0].device, "/dev/sys-vg/root");
 	assert_true(inspection->volumes[0].is_logical_volume);
 	assert_int_equal(inspection->volumes[0].disk, 0);
@@ -255,9 +256,9 @@ static void opens_xfs_on_lvm(void **state)
 	assert_string_equal(inspect_find_volume(inspection, "/dev/mapper/sys--vg-swap")->mount_point, "swap");
 	assert_string_equal(inspect_find_volume(inspection, "/dev/sda1")->mount_point, "/boot");
 	/* The log was replayed: a file that only it had is there. */
-	expect_ok(guest_read(machine.guest, "/etc/late", &late, &bytes));
+	must(guest_read(machine.guest, "/etc/late", &late, &bytes));
 	assert_string_equal(late, "late\n");
-	expect_error(guest_write(machine.guest, "/etc/new", "", 0, &stat), ERR_FAILED, "/etc/new");
+	must_fail_as(guest_write(machine.guest, "/etc/new", "", 0, &stat), ERR_FAILED, "/etc/new");
 	stop(&machine);
 	/* On an overlay: nothing was written. */
 	hash_file(disk, after);
@@ -300,7 +301,7 @@ static void opens_mirrored_system(void **state)
 	build_mirror(disks, tar);
 
 	start(&machine, disks, true);
-	expect_ok(open_system(&machine));
+	must(open_system(&machine));
 	assert_true(str_starts_with(inspection->volumes[0].device, "/dev/md"));
 	assert_int_equal(inspection->volumes[0].disk, -1);
 	assert_string_equal(inspection->volumes[0].content, "ext4");
@@ -317,7 +318,7 @@ static void refuse(const char *const *disks, const char *text)
 	struct machine_under_test machine = {0};
 
 	start(&machine, disks, true);
-	expect_error(open_system(&machine), ERR_REFUSED, text);
+	must_fail_as(open_system(&machine), ERR_REFUSED, text);
 	stop(&machine);
 }
 

@@ -31,18 +31,3 @@ void make_machine(const char *name, enum firmware firmware, struct machine *ret_
 	nic->mac = xstrdup("52:54:00:12:34:56");
 	strv_add(&nic->addresses, "192.0.2.10/24");
 }
-
-void assert_no_err(struct err *err)
-{
-	if (err)
-		fail_msg("%s", err_message(err));
-}
-
-void assert_err(struct err *err, enum err_kind kind, const char *text)
-{
-	if (!err)
-		fail_msg("no error, expected '%s'", text);
-	if (err_kind(err) != kind || !strstr(err_message(err), text))
-		fail_msg("got error %d '%s', expected %d '%s'", err_kind(err), err_message(err), kind, text);
-	err_free(err);
-}

@@ -9,10 +9,4 @@
  * 4 GiB; Secure Boot unknown.  For machine_deinit(). */
 void make_machine(const char *name, enum firmware firmware, struct machine *ret_machine);
 
-/* Ends the test with the error's message if there is one. */
-void assert_no_err(struct err *err);
-
-/* Ends the test unless err has that kind and its message holds the text; frees it. */
-void assert_err(struct err *err, enum err_kind kind, const char *text);
-
 #endif

@@ -15,6 +15,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/scratch.h"
 #include "p2v/handover/handover.h"
+#include "tests/base/lib-must.h"
 #include "tests/handover/lib-machine.h"
 #include "tests/handover/lib-powershell.h"
 
@@ -23,8 +24,8 @@ static char *format_script(const struct machine *machine, const struct vm_option
 	CLEANUP_TEXT struct text text = {0};
 	CLEANUP_VM struct vm vm = {0};
 
-	assert_no_err(vm_derive(machine, TARGET_HYPERV, options, &vm));
-	assert_no_err(handover_find(TARGET_HYPERV)->format(&vm, &text));
+	must(vm_derive(machine, TARGET_HYPERV, options, &vm));
+	must(handover_find(TARGET_HYPERV)->format(&vm, &text));
 	return text_take(&text);
 }
 
@@ -154,7 +155,7 @@ static void test_names(void **state)
 			lex_script(script, &tokens);
 		else
 			continue;
-		assert_no_err(vm_derive(&machine, TARGET_HYPERV, NULL, &vm));
+		must(vm_derive(&machine, TARGET_HYPERV, NULL, &vm));
 		assert_true(strv_has(&tokens.literals, vm.name));
 		assert_true(strv_has(&tokens.literals, vm.nics->name));
 		assert_true(strv_has(&tokens.literals, vm.disks->file));
@@ -175,18 +176,18 @@ static void test_written_whole(void **state)
 	struct stat st;
 
 	(void)state;
-	assert_no_err(scratch_create("/tmp", "p2v-test-handover", &scratch));
+	must(scratch_create("/tmp", "p2v-test-handover", &scratch));
 	make_machine("../web 1", FIRMWARE_BIOS, &machine);
-	assert_no_err(vm_derive(&machine, TARGET_HYPERV, NULL, &vm));
-	assert_no_err(handover_write(&vm, scratch_path(scratch), &names));
-	assert_no_err(handover_write(&vm, scratch_path(scratch), &names));
+	must(vm_derive(&machine, TARGET_HYPERV, NULL, &vm));
+	must(handover_write(&vm, scratch_path(scratch), &names));
+	must(handover_write(&vm, scratch_path(scratch), &names));
 	assert_string_equal(names.items[0], "_._web 1.ps1");
 	path = scratch_file(scratch, names.items[0]);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0644);
-	assert_err(handover_write(&vm, "/nonexistent", &names), ERR_FAILED, "/nonexistent/_._web 1.ps1");
+	must_fail_as(handover_write(&vm, "/nonexistent", &names), ERR_FAILED, "/nonexistent/_._web 1.ps1");
 	vm.target = TARGET_XEN;
-	assert_err(handover_write(&vm, scratch_path(scratch), &names), ERR_REFUSED, "xen");
+	must_refuse(handover_write(&vm, scratch_path(scratch), &names), "xen");
 	assert_int_equal(names.count, 2);
 }
 

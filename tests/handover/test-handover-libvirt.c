@@ -14,6 +14,7 @@
 #include "p2v/base/run.h"
 #include "p2v/base/scratch.h"
 #include "p2v/handover/handover.h"
+#include "tests/base/lib-must.h"
 #include "tests/handover/lib-machine.h"
 
 static void assert_valid(const struct vm *vm)
@@ -22,12 +23,11 @@ static void assert_valid(const struct vm *vm)
 	CLEANUP_STRV struct strv names = {0};
 	CLEANUP_FREE char *path = NULL;
 
-	assert_no_err(scratch_create("/tmp", "p2v-test-libvirt", &scratch));
-	assert_no_err(handover_write(vm, scratch_path(scratch), &names));
+	must(scratch_create("/tmp", "p2v-test-libvirt", &scratch));
+	must(handover_write(vm, scratch_path(scratch), &names));
 	path = scratch_file(scratch, names.items[0]);
 	if (run_is_installed("virt-xml-validate"))
-		assert_no_err(run_argv((const char *const[]){"virt-xml-validate", path, "domain", NULL}, NULL,
-				       NULL));
+		must(run_argv((const char *const[]){"virt-xml-validate", path, "domain", NULL}, NULL, NULL));
 	else
 		print_message("virt-xml-validate is not installed: the schema was not checked\n");
 }
@@ -42,7 +42,7 @@ static char *query(const struct vm *vm, const char *xpath)
 	xmlDoc *doc;
 	char *copy;
 
-	assert_no_err(handover_find(TARGET_KVM)->format(vm, &text));
+	must(handover_find(TARGET_KVM)->format(vm, &text));
 	doc = xmlReadMemory(text.data, text.bytes, NULL, NULL, 0);
 	assert_non_null(doc);
 	context = xmlXPathNewContext(doc);
@@ -67,7 +67,7 @@ static void assert_query(const struct vm *vm, const char *xpath, const char *val
 
 static void derive(const struct machine *machine, const struct vm_options *options, struct vm *ret_vm)
 {
-	assert_no_err(vm_derive(machine, TARGET_KVM, options, ret_vm));
+	must(vm_derive(machine, TARGET_KVM, options, ret_vm));
 }
 
 static void test_bios(void **state)
@@ -195,7 +195,7 @@ static void test_refused(void **state)
 	derive(&machine, NULL, &vm);
 	free(vm.disks->file);
 	vm.disks->file = xstrdup("\xff.vhdx");
-	assert_err(handover_find(TARGET_KVM)->format(&vm, &text), ERR_REFUSED, "not UTF-8");
+	must_refuse(handover_find(TARGET_KVM)->format(&vm, &text), "not UTF-8");
 	assert_int_equal(text.bytes, 0);
 }
 

@@ -8,6 +8,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/handover/vm.h"
+#include "tests/base/lib-must.h"
 #include "tests/handover/lib-machine.h"
 
 #define GIB (1ull << 30)
@@ -66,7 +67,7 @@ static void test_names(void **state)
 		make_machine("x", FIRMWARE_BIOS, &machine);
 		free(machine.name);
 		machine.name = xstrdup(cases[i].name);
-		assert_no_err(vm_derive(&machine, TARGET_HYPERV, NULL, &vm));
+		must(vm_derive(&machine, TARGET_HYPERV, NULL, &vm));
 		assert_string_equal(vm.name, cases[i].vm_name);
 		assert_string_equal(vm.file_name, cases[i].file_name);
 	}
@@ -101,7 +102,7 @@ static void test_firmware(void **state)
 		if (cases[i].first_partition_type)
 			machine_disk_add_partition(machine.disks)->type =
 				xstrdup(cases[i].first_partition_type);
-		assert_no_err(vm_derive(&machine, TARGET_HYPERV, &options, &vm));
+		must(vm_derive(&machine, TARGET_HYPERV, &options, &vm));
 		assert_int_equal(vm.firmware, cases[i].result);
 		assert_int_equal(vm.notes.count, cases[i].is_noted);
 	}
@@ -137,7 +138,7 @@ static void test_secure_boot(void **state)
 		make_machine("x", cases[i].firmware, &machine);
 		machine.secure_boot = cases[i].machine;
 		machine.os.id = xstrdup(cases[i].os);
-		assert_no_err(vm_derive(&machine, cases[i].target, &options, &vm));
+		must(vm_derive(&machine, cases[i].target, &options, &vm));
 		assert_int_equal(vm.secure_boot, cases[i].result);
 	}
 }
@@ -168,7 +169,7 @@ static void test_defaults_and_limits(void **state)
 		make_machine("x", cases[i].firmware, &machine);
 		machine.processors = cases[i].processors;
 		machine.memory_bytes = cases[i].memory_bytes;
-		assert_no_err(vm_derive(&machine, cases[i].target, NULL, &vm));
+		must(vm_derive(&machine, cases[i].target, NULL, &vm));
 		assert_int_equal(vm.processors, cases[i].result_processors);
 		assert_int_equal(vm.memory_bytes, cases[i].result_memory_bytes);
 		assert_int_equal(vm.notes.count, cases[i].notes);
@@ -204,7 +205,7 @@ static void test_hyperv_places(void **state)
 	add_disks(&machine, 1, 3 * TIB, 512);
 	add_disks(&machine, 1, GIB, 4096);
 	add_disks(&machine, 70, GIB, 512);
-	assert_no_err(vm_derive(&machine, TARGET_HYPERV, NULL, &gen1));
+	must(vm_derive(&machine, TARGET_HYPERV, NULL, &gen1));
 	assert_place(&gen1.disks[0], VM_DISK_IDE, 0, 0);
 	assert_place(&gen1.disks[1], VM_DISK_VMBUS_SCSI, 0, 0); /* too large for IDE */
 	assert_place(&gen1.disks[2], VM_DISK_VMBUS_SCSI, 0, 1); /* large sectors */
@@ -214,7 +215,7 @@ static void test_hyperv_places(void **state)
 	assert_place(&gen1.disks[72], VM_DISK_VMBUS_SCSI, 1, 5);
 	assert_string_equal(gen1.disks[1].file, "disk1.vhdx");
 	machine.firmware = FIRMWARE_UEFI;
-	assert_no_err(vm_derive(&machine, TARGET_HYPERV, NULL, &gen2));
+	must(vm_derive(&machine, TARGET_HYPERV, NULL, &gen2));
 	assert_place(&gen2.disks[0], VM_DISK_VMBUS_SCSI, 0, 0);
 	assert_place(&gen2.disks[63], VM_DISK_VMBUS_SCSI, 0, 63);
 	assert_place(&gen2.disks[64], VM_DISK_VMBUS_SCSI, 1, 0);
@@ -228,22 +229,22 @@ static void test_hyperv_refused(void **state)
 	(void)state;
 	make_machine("x", FIRMWARE_BIOS, &machine);
 	machine.disks->size_bytes = 3 * TIB;
-	assert_err(vm_derive(&machine, TARGET_HYPERV, NULL, &vm), ERR_REFUSED, "too large for the boot disk");
+	must_refuse(vm_derive(&machine, TARGET_HYPERV, NULL, &vm), "too large for the boot disk");
 	machine.disks->size_bytes = GIB;
 	machine.disks->logical_sector_bytes = 4096;
-	assert_err(vm_derive(&machine, TARGET_HYPERV, NULL, &vm), ERR_REFUSED, "4096-byte sectors");
+	must_refuse(vm_derive(&machine, TARGET_HYPERV, NULL, &vm), "4096-byte sectors");
 	machine.disks->logical_sector_bytes = 512;
 	add_disks(&machine, 300, GIB, 512);
-	assert_err(vm_derive(&machine, TARGET_HYPERV, NULL, &vm), ERR_REFUSED, "301 disks");
+	must_refuse(vm_derive(&machine, TARGET_HYPERV, NULL, &vm), "301 disks");
 	machine.disk_count = 1;
 	free(machine.nics->mac);
 	machine.nics->mac = xstrdup("not a mac");
-	assert_err(vm_derive(&machine, TARGET_HYPERV, NULL, &vm), ERR_REFUSED, "'not a mac'");
+	must_refuse(vm_derive(&machine, TARGET_HYPERV, NULL, &vm), "'not a mac'");
 	free(machine.disks->file);
 	machine.disks->file = xstrdup("a\nb.vhdx");
-	assert_err(vm_derive(&machine, TARGET_HYPERV, NULL, &vm), ERR_REFUSED, "control character");
+	must_refuse(vm_derive(&machine, TARGET_HYPERV, NULL, &vm), "control character");
 	machine.disk_count = 0;
-	assert_err(vm_derive(&machine, TARGET_KVM, NULL, &vm), ERR_REFUSED, "no disk");
+	must_refuse(vm_derive(&machine, TARGET_KVM, NULL, &vm), "no disk");
 	machine.disk_count = 1;
 }
 
@@ -276,7 +277,7 @@ static void test_kvm_devices(void **state)
 		machine.disks->logical_sector_bytes = cases[i].sector_bytes;
 		if (cases[i].drivers)
 			strv_split(&drivers, cases[i].drivers, " ");
-		assert_no_err(vm_derive(&machine, TARGET_KVM, &options, &vm));
+		must(vm_derive(&machine, TARGET_KVM, &options, &vm));
 		assert_int_equal(vm.disks->bus, cases[i].bus);
 		assert_int_equal(vm.nics->model, cases[i].nic);
 		if (!cases[i].drivers)

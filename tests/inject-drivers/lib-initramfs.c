@@ -13,6 +13,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
 #include "p2v/guest/dirtree.h"
+#include "tests/base/lib-must.h"
 
 const struct packing packings[] = {
 	{"gzip", "gzip -n", "gzip -dc"},
@@ -35,8 +36,7 @@ char *shell(const char *format, ...)
 	va_start(args, format);
 	command = xvasprintf(format, args);
 	va_end(args);
-	expect_ok(run_argv((const char *const[]){"bash", "-euo", "pipefail", "-c", command, NULL}, NULL,
-			   &result));
+	must(run_argv((const char *const[]){"bash", "-euo", "pipefail", "-c", command, NULL}, NULL, &result));
 	free(result.err_text);
 	return result.out;
 }
@@ -105,12 +105,12 @@ struct tree *guest_with_kernel(const char *version, const char *initramfs_file)
 	CLEANUP_MODULE_TREE struct module_tree modules = {0};
 	CLEANUP_STRV struct strv paths = {0};
 
-	expect_ok(guest_open_directory("/", &host));
-	expect_ok(module_tree_read(host, dir, &modules));
+	must(guest_open_directory("/", &host));
+	must(module_tree_read(host, dir, &modules));
 	for (size_t i = 0; module_tree_files[i]; i++)
 		strv_addf(&paths, "%s/%s", dir, module_tree_files[i]);
 	add_tree_files(dir, &modules, &paths);
-	expect_ok(guest_copy_out(host, &paths, tree->root));
+	must(guest_copy_out(host, &paths, tree->root));
 	free(shell("mkdir -p '%s/boot' '%s/etc/initramfs-tools'; cp '%s' '%s/boot/initrd.img-%s'", tree->root,
 		   tree->root, initramfs_file, tree->root, version));
 	tree_add(tree, "/etc/initramfs-tools/modules", "# List of modules\nahci\nsd_mod\next4\ne1000e\n");

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 
 void inject_server_free(struct inject_server **server_ptr)
 {
@@ -61,7 +62,7 @@ static char *findings_of(struct plan *plan)
 {
 	CLEANUP_JSON json_t *json = NULL;
 
-	expect_ok(plan_to_json(plan, &json));
+	must(plan_to_json(plan, &json));
 	return json_dumps(json_object_get(json, "findings"), JSON_COMPACT);
 }
 
@@ -71,10 +72,10 @@ char *inject_server_run(const struct inject_context *context, struct inject_resu
 	CLEANUP_PLAN struct plan *plan = plan_create(context->guest);
 	CLEANUP_JSON json_t *json = NULL;
 
-	expect_ok(inject_plan(context, plan, ret_result));
-	expect_ok(plan_to_json(plan, &json));
+	must(inject_plan(context, plan, ret_result));
+	must(plan_to_json(plan, &json));
 	*ret_changes = json_array_size(json_object_get(json, "changes"));
-	expect_ok(plan_apply(plan, NULL));
+	must(plan_apply(plan, NULL));
 	return findings_of(plan);
 }
 
@@ -86,7 +87,7 @@ void expect_inject_refusal(const struct inject_context *context, const char *tex
 
 	assert_non_null(err);
 	assert_non_null(err_advice(err));
-	expect_error(err, ERR_REFUSED, text);
+	must_fail_as(err, ERR_REFUSED, text);
 	assert_true(plan_is_empty(plan));
 	free(shell("rmdir '%s'", context->scratch_dir)); /* fails where something stayed */
 	free(shell("mkdir '%s'", context->scratch_dir));

@@ -15,6 +15,7 @@
 #include "inject-drivers/rewrite.h"
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
+#include "tests/base/lib-must.h"
 #include "tests/inject-drivers/lib-initramfs.h"
 
 struct fixture {
@@ -57,7 +58,7 @@ static struct initramfs *read_ok(const char *path)
 {
 	struct initramfs *initramfs = xcalloc(1, sizeof *initramfs);
 
-	expect_ok(initramfs_read(path, path, initramfs));
+	must(initramfs_read(path, path, initramfs));
 	return initramfs;
 }
 
@@ -182,7 +183,7 @@ static void damaged(void **state)
 			fail_msg("accepted: %s", cases[i].command);
 		if (!str_starts_with(err_message(err), "/boot/initrd: "))
 			fail_msg("does not name the file: %s", err_message(err));
-		expect_error(err, ERR_REFUSED, cases[i].text);
+		must_fail_as(err, ERR_REFUSED, cases[i].text);
 	}
 }
 
@@ -192,7 +193,7 @@ static char *rewrite_ok(const struct fixture *f, const char *path, const struct 
 	CLEANUP_FREE char *work = shell("mktemp -d '%s/work.XXXXXX' | tr -d '\\n'", f->tree->root);
 	char *file = xasprintf("%s/new", work);
 
-	expect_ok(initramfs_rewrite(old, changes, work, NULL, file));
+	must(initramfs_rewrite(old, changes, work, NULL, file));
 	return file;
 }
 
@@ -420,7 +421,7 @@ static void impossible_changes(void **state)
 			initramfs_changes_add_removal(&changes, cases[i].path);
 		else
 			initramfs_changes_add_data(&changes, cases[i].path, "x", 1);
-		expect_error(initramfs_rewrite(initramfs, &changes, f->tree->root, NULL, out), ERR_REFUSED,
+		must_fail_as(initramfs_rewrite(initramfs, &changes, f->tree->root, NULL, out), ERR_REFUSED,
 			     cases[i].text);
 		assert_int_not_equal(access(out, F_OK), 0);
 	}
@@ -441,7 +442,7 @@ static void climbing_name(void **state)
 	free(shell("cd '%s'; mkdir -p c/d; echo x >c/up; cd c/d; echo ../up | cpio --quiet -o -H newc >'%s'",
 		   f->tree->root, path));
 	initramfs = read_ok(path);
-	expect_error(initramfs_extract(initramfs, wants_climbing, NULL, f->tree->root), ERR_REFUSED,
+	must_fail_as(initramfs_extract(initramfs, wants_climbing, NULL, f->tree->root), ERR_REFUSED,
 		     "an entry is named ../up");
 }
 

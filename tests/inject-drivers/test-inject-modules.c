@@ -11,6 +11,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
 #include "p2v/guest/dirtree.h"
+#include "tests/base/lib-must.h"
 #include "tests/inject-drivers/lib-initramfs.h"
 
 #define DIR "/usr/lib/modules/9.9"
@@ -64,7 +65,7 @@ static void closures(void **state)
 	CLEANUP_MODULE_TREE struct module_tree tree = {0};
 
 	(void)state;
-	expect_ok(module_tree_read(guest->guest, DIR, &tree));
+	must(module_tree_read(guest->guest, DIR, &tree));
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		CLEANUP_STRV struct strv files = {0};
 		CLEANUP_STRV struct strv expected = {0};
@@ -88,7 +89,7 @@ static void absolute_paths(void **state)
 	CLEANUP_STRV struct strv files = {0};
 
 	(void)state;
-	expect_ok(module_tree_read(guest->guest, "/lib/modules/1.0", &tree));
+	must(module_tree_read(guest->guest, "/lib/modules/1.0", &tree));
 	module_tree_add_needed(&tree, "a", &files);
 	assert_int_equal(files.count, 2);
 	assert_string_equal(files.items[0], "kernel/a.ko");
@@ -101,7 +102,7 @@ static void no_lists(void **state)
 	CLEANUP_MODULE_TREE struct module_tree tree = {0};
 
 	(void)state;
-	expect_error(module_tree_read(guest->guest, "/lib/modules/2.0", &tree), ERR_REFUSED,
+	must_fail_as(module_tree_read(guest->guest, "/lib/modules/2.0", &tree), ERR_REFUSED,
 		     "/lib/modules/2.0/modules.dep is not there");
 	assert_null(module_tree_find(&tree, "x"));
 	assert_false(module_tree_has_built_in(&tree, "x"));
@@ -158,8 +159,8 @@ static void as_modprobe(void **state)
 	if (!version)
 		skip();
 	dir = xasprintf("/lib/modules/%s", version);
-	expect_ok(guest_open_directory("/", &host));
-	expect_ok(module_tree_read(host, dir, &tree));
+	must(guest_open_directory("/", &host));
+	must(module_tree_read(host, dir, &tree));
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const char *name = cases[i].name;
 		CLEANUP_FREE char *output =

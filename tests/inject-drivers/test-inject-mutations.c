@@ -15,6 +15,7 @@
 #include "inject-drivers/initramfs.h"
 #include "inject-drivers/rewrite.h"
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/inject-drivers/lib-initramfs.h"
 
 #define ROUNDS 150
@@ -98,7 +99,7 @@ static bool try_file(const char *path, const char *folder)
 		err_free(err);
 		return false;
 	}
-	expect_ok(initramfs_extract(&initramfs, wants_all, &count, folder));
+	must(initramfs_extract(&initramfs, wants_all, &count, folder));
 	if (initramfs.segments[initramfs.segment_count - 1].compressor)
 		return true; /* packing programs take their time */
 	initramfs_changes_add_data(&changes, "etc/b", "new", 3);
@@ -111,7 +112,7 @@ static bool try_file(const char *path, const char *folder)
 		return true;
 	}
 	initramfs_deinit(&initramfs);
-	expect_ok(initramfs_read(out, "rewritten", &initramfs));
+	must(initramfs_read(out, "rewritten", &initramfs));
 	assert_non_null(initramfs_find(&initramfs, "a/new/file"));
 	assert_int_equal(unlink(out), 0);
 	return true;

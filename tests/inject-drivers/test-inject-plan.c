@@ -15,6 +15,7 @@
 #include "inject-drivers/inject.h"
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
+#include "tests/base/lib-must.h"
 #include "tests/inject-drivers/lib-inject-server.h"
 #include "tests/inject-drivers/lib-overrides.h"
 
@@ -215,11 +216,11 @@ static void fixes_in_the_initramfs(void **state)
 
 		context.override_file = boot_fix_overrides_file;
 		context.override_arg = &source;
-		expect_ok(inject_plan(&context, plan, &result));
+		must(inject_plan(&context, plan, &result));
 		assert_int_equal(plan_is_empty(plan), run);
-		expect_ok(plan_apply(plan, NULL));
+		must(plan_apply(plan, NULL));
 	}
-	expect_ok(initramfs_read(server->initrd, "initrd", &initramfs));
+	must(initramfs_read(server->initrd, "initrd", &initramfs));
 	assert_string_equal(initramfs_find(&initramfs, "conf/conf.d/resume")->data,
 			    "RESUME=UUID=11111111-2222-3333-4444-555555555555\n");
 	assert_null(initramfs_find(&initramfs, "etc/lvm/devices/system.devices"));

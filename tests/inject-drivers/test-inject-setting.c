@@ -9,6 +9,7 @@
 
 #include "inject-drivers/setting.h"
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/guest/lib-tree.h"
 
 #define BEGIN "# p2v: drivers that the virtual machine needs\n"
@@ -62,13 +63,13 @@ static char *plan_twice(struct tree *tree, enum initramfs_tool tool, const char 
 		CLEANUP_PLAN struct plan *plan = plan_create(tree->guest);
 		CLEANUP_JSON json_t *json = NULL;
 
-		expect_ok(setting_plan(tool, &modules, plan));
+		must(setting_plan(tool, &modules, plan));
 		if (run)
 			assert_true(plan_is_empty(plan));
-		expect_ok(plan_to_json(plan, &json));
+		must(plan_to_json(plan, &json));
 		if (!run)
 			findings = json_dumps(json_object_get(json, "findings"), JSON_COMPACT);
-		expect_ok(plan_apply(plan, NULL));
+		must(plan_apply(plan, NULL));
 	}
 	return findings;
 }

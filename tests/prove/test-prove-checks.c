@@ -9,6 +9,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/prove/checks.h"
+#include "tests/base/lib-must.h"
 #include "tests/handover/lib-machine.h"
 #include "tests/prove/lib-report.h"
 
@@ -49,8 +50,8 @@ static void check_report(const char *from, const char *to, const struct strv *ig
 	make_machine("web01", FIRMWARE_BIOS, &machine);
 	machine.disks->size_bytes = 1 << 20;
 	machine.os.hostname = xstrdup("web01.example.org");
-	assert_no_err(vm_derive(&machine, TARGET_KVM, NULL, &vm));
-	assert_no_err(hardware_choose(&vm, NULL, &hardware));
+	must(vm_derive(&machine, TARGET_KVM, NULL, &vm));
+	must(hardware_choose(&vm, NULL, &hardware));
 	if (from) {
 		assert_non_null(at);
 		text_add(&lines, healthy_lines, at - healthy_lines);
@@ -123,9 +124,9 @@ static void test_checks(void **state)
 		}
 		assert_int_equal(proof.ok, !cases[i].failed);
 		if (cases[i].failed)
-			assert_err(proof_verdict(&proof), ERR_FAILED, cases[i].detail);
+			must_fail_as(proof_verdict(&proof), ERR_FAILED, cases[i].detail);
 		else
-			assert_no_err(proof_verdict(&proof));
+			must(proof_verdict(&proof));
 	}
 }
 
@@ -179,8 +180,8 @@ static void test_failure(void **state)
 	assert_non_null(strstr(text.data, "| VFS: Cannot open root device"));
 	json = proof_to_json(&proof);
 	assert_true(json_is_null(json_object_get(json, "system")));
-	assert_err(proof_verdict(&proof), ERR_FAILED,
-		   "the kernel panicked; the console ends with: VFS: Cannot open root device");
+	must_fail_as(proof_verdict(&proof), ERR_FAILED,
+		     "the kernel panicked; the console ends with: VFS: Cannot open root device");
 }
 
 int main(void)

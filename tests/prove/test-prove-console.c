@@ -11,6 +11,7 @@
 #include "p2v/base/scratch.h"
 #include "p2v/prove/clean.h"
 #include "p2v/prove/console.h"
+#include "tests/base/lib-must.h"
 #include "tests/handover/lib-machine.h"
 
 static void test_clean_line(void **state)
@@ -121,7 +122,7 @@ static void test_growing_file(void **state)
 	struct console console = {.max_bytes = 1000};
 
 	(void)state;
-	assert_no_err(scratch_create("/tmp", "p2v-test-console", &scratch));
+	must(scratch_create("/tmp", "p2v-test-console", &scratch));
 	console.path = path = scratch_file(scratch, "log");
 	console_refresh(&console); /* not there yet */
 	assert_int_equal(console.text.bytes, 0);

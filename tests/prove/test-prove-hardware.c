@@ -9,6 +9,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/prove/hardware.h"
+#include "tests/base/lib-must.h"
 #include "tests/handover/lib-machine.h"
 
 static const struct {
@@ -49,8 +50,8 @@ static void test_choice(void **state)
 		if (cases[i].drivers)
 			strv_split(&drivers, cases[i].drivers, " ");
 		make_machine("x", cases[i].firmware, &machine);
-		assert_no_err(vm_derive(&machine, cases[i].target, &options, &vm));
-		assert_no_err(hardware_choose(&vm, known, &hardware));
+		must(vm_derive(&machine, cases[i].target, &options, &vm));
+		must(hardware_choose(&vm, known, &hardware));
 		assert_string_equal(hardware.name, cases[i].name);
 		assert_string_equal(hardware.machine, cases[i].machine);
 		assert_string_equal(hardware_disk_driver(hardware.disks[0]), cases[i].disk);
@@ -81,8 +82,8 @@ static void test_many_disks(void **state)
 	make_machine("x", FIRMWARE_BIOS, &machine);
 	add_disks(&machine, 5, 512);
 	add_disks(&machine, 1, 4096);
-	assert_no_err(vm_derive(&machine, TARGET_HYPERV, NULL, &vm));
-	assert_no_err(hardware_choose(&vm, NULL, &hardware));
+	must(vm_derive(&machine, TARGET_HYPERV, NULL, &vm));
+	must(hardware_choose(&vm, NULL, &hardware));
 	assert_int_equal(hardware.disks[0], HARDWARE_IDE);
 	assert_int_equal(hardware.disks[2], HARDWARE_IDE);
 	assert_int_equal(hardware.disks[3], HARDWARE_NVME);
@@ -102,10 +103,10 @@ static void test_refused(void **state)
 	strv_add(&drivers, "ata_piix");
 	make_machine("x", FIRMWARE_BIOS, &machine);
 	add_disks(&machine, 5, 512);
-	assert_no_err(vm_derive(&machine, TARGET_KVM, &options, &vm));
-	assert_err(hardware_choose(&vm, &drivers, &hardware), ERR_REFUSED, "places for 4 IDE");
-	assert_no_err(vm_derive(&machine, TARGET_XEN, NULL, &xen));
-	assert_err(hardware_choose(&xen, NULL, &hardware), ERR_REFUSED, "xen");
+	must(vm_derive(&machine, TARGET_KVM, &options, &vm));
+	must_refuse(hardware_choose(&vm, &drivers, &hardware), "places for 4 IDE");
+	must(vm_derive(&machine, TARGET_XEN, NULL, &xen));
+	must_refuse(hardware_choose(&xen, NULL, &hardware), "xen");
 }
 
 int main(void)

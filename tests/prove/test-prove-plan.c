@@ -14,6 +14,7 @@
 #include "p2v/guest/dirtree.h"
 #include "p2v/prove/prove.h"
 #include "p2v/prove/script.h"
+#include "tests/base/lib-must.h"
 #include "tests/handover/lib-machine.h"
 
 #define UNIT_DIR "/etc/systemd/system"
@@ -26,8 +27,8 @@ struct tree {
 
 static void tree_init(struct tree *tree)
 {
-	assert_no_err(scratch_create("/tmp", "p2v-test-plan", &tree->scratch));
-	assert_no_err(guest_open_directory(scratch_path(tree->scratch), &tree->guest));
+	must(scratch_create("/tmp", "p2v-test-plan", &tree->scratch));
+	must(guest_open_directory(scratch_path(tree->scratch), &tree->guest));
 	tree->plan = plan_create(tree->guest);
 }
 
@@ -44,7 +45,7 @@ static char *read_file(struct tree *tree, const char *path)
 	char *data;
 	size_t bytes;
 
-	assert_no_err(guest_read(tree->guest, path, &data, &bytes));
+	must(guest_read(tree->guest, path, &data, &bytes));
 	assert_non_null(data);
 	return data;
 }
@@ -66,15 +67,15 @@ static void test_applied(void **state)
 	strv_add(&interfaces[1].addresses, "2001:db8::7/64");
 	strv_add(&interfaces[1].addresses, "1.2.3.4; reboot");
 	strv_add(&interfaces[1].addresses, "");
-	assert_no_err(prove_plan(&inspection, tree.plan));
-	assert_no_err(plan_apply(tree.plan, NULL));
+	must(prove_plan(&inspection, tree.plan));
+	must(plan_apply(tree.plan, NULL));
 	unit = read_file(&tree, UNIT_DIR "/p2v-prove.service");
 	script = read_file(&tree, UNIT_DIR "/p2v-prove.sh");
 	line = xasprintf("\nExecStart=/bin/sh " UNIT_DIR "/p2v-prove.sh %d %s 192.0.2.7/24 2001:db8::7/64\n",
 			 PROVE_UNIT_LIMIT_S, PROVE_PORT_ADDRESS);
 	assert_non_null(strstr(unit, line));
 	assert_string_equal(script, prove_script);
-	assert_no_err(guest_readlink(tree.guest, UNIT_DIR "/sysinit.target.wants/p2v-prove.service", &link));
+	must(guest_readlink(tree.guest, UNIT_DIR "/sysinit.target.wants/p2v-prove.service", &link));
 	assert_string_equal(link, "../p2v-prove.service");
 	for (size_t i = 0; i < 2; i++)
 		strv_deinit(&interfaces[i].addresses);
@@ -87,14 +88,14 @@ static void test_refused(void **state)
 
 	(void)state;
 	tree_init(&tree);
-	assert_err(prove_plan(&inspection, tree.plan), ERR_REFUSED, "no systemd");
+	must_refuse(prove_plan(&inspection, tree.plan), "no systemd");
 	assert_true(plan_is_empty(tree.plan));
 }
 
 static void write_file(struct tree *tree, const char *path, const char *text)
 {
-	assert_no_err(guest_write(tree->guest, path, text, strlen(text),
-				  &(struct guest_stat){.kind = GUEST_FILE, .mode = 0644}));
+	must(guest_write(tree->guest, path, text, strlen(text),
+			 &(struct guest_stat){.kind = GUEST_FILE, .mode = 0644}));
 }
 
 /* On kernels' lines alone, once each, and the rest stays byte for byte. */
@@ -121,8 +122,8 @@ static void test_kernel_lines(void **state)
 	write_file(&tree, "/boot/grub/grub.cfg", config);
 	write_file(&tree, "/boot/loader/entries/a.conf", "title x\noptions root=/dev/x ro\nlinux /vmlinuz\n");
 	write_file(&tree, "/boot/loader/entries/a.conf.old", "options x\n");
-	assert_no_err(prove_plan(&inspection, tree.plan));
-	assert_no_err(plan_apply(tree.plan, NULL));
+	must(prove_plan(&inspection, tree.plan));
+	must(plan_apply(tree.plan, NULL));
 	after = read_file(&tree, "/boot/grub/grub.cfg");
 	assert_string_equal(after, expected);
 	entry = read_file(&tree, "/boot/loader/entries/a.conf");
@@ -139,8 +140,8 @@ static void test_selinux(void **state)
 	(void)state;
 	tree_init(&tree);
 	write_file(&tree, "/etc/selinux/config", config);
-	assert_no_err(prove_plan(&inspection, tree.plan));
-	assert_no_err(plan_to_json(tree.plan, &json));
+	must(prove_plan(&inspection, tree.plan));
+	must(plan_to_json(tree.plan, &json));
 	assert_int_equal(json_array_size(json_object_get(json, "findings")), 1);
 }
 
@@ -148,9 +149,9 @@ static void test_selinux(void **state)
 static void test_syntax(void **state)
 {
 	(void)state;
-	assert_no_err(run_argv(
-		(const char *const[]){"sh", "-n", NULL},
-		&(struct run_options){.input = prove_script, .input_bytes = strlen(prove_script)}, NULL));
+	must(run_argv((const char *const[]){"sh", "-n", NULL},
+		      &(struct run_options){.input = prove_script, .input_bytes = strlen(prove_script)},
+		      NULL));
 }
 
 int main(void)

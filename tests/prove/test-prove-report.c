@@ -14,6 +14,7 @@
 #include "p2v/base/scratch.h"
 #include "p2v/prove/report.h"
 #include "p2v/prove/script.h"
+#include "tests/base/lib-must.h"
 #include "tests/handover/lib-machine.h"
 #include "tests/prove/lib-report.h"
 
@@ -225,17 +226,17 @@ static void test_script(void **state)
 	size_t bytes;
 
 	(void)state;
-	assert_no_err(scratch_create("/tmp", "p2v-test-report", &scratch));
+	must(scratch_create("/tmp", "p2v-test-report", &scratch));
 	script = scratch_file(scratch, "report.sh");
 	out = scratch_file(scratch, "out");
 	variable = xasprintf("P2V_REPORT_TO=%s", out);
 	file = fopen(script, "we");
 	assert_int_equal(fwrite(prove_script, 1, strlen(prove_script), file), strlen(prove_script));
 	fclose(take_ptr(file));
-	assert_no_err(run_argv((const char *const[]){"sh", script, "0", PROVE_PORT_ADDRESS, NULL},
-			       &(struct run_options){.env = (const char *const[]){variable, NULL},
-						     .time_limit_ns = 60000000000},
-			       NULL));
+	must(run_argv((const char *const[]){"sh", script, "0", PROVE_PORT_ADDRESS, NULL},
+		      &(struct run_options){.env = (const char *const[]){variable, NULL},
+					    .time_limit_ns = 60000000000},
+		      NULL));
 	file = fopen(out, "re");
 	assert_non_null(file);
 	bytes = fread(text, 1, sizeof text, file);

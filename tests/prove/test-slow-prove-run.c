@@ -17,6 +17,7 @@
 #include "p2v/base/run.h"
 #include "p2v/base/scratch.h"
 #include "p2v/prove/prove.h"
+#include "tests/base/lib-must.h"
 #include "tests/base/lib-nbd-server.h"
 #include "tests/handover/lib-machine.h"
 #include "tests/prove/lib-bootable.h"
@@ -45,9 +46,9 @@ static void bench_init(struct bench *bench, size_t disks, enum target target, en
 	bench->machine.disks->size_bytes = BOOTABLE_BYTES;
 	while (bench->machine.disk_count < disks)
 		machine_add_disk(&bench->machine)->size_bytes = BOOTABLE_BYTES;
-	assert_no_err(vm_derive(&bench->machine, target, &vm_options, &bench->vm));
+	must(vm_derive(&bench->machine, target, &vm_options, &bench->vm));
 	/* Commas must not end an option. */
-	assert_no_err(scratch_create("/tmp", "p2v-test-run,x", &bench->scratch));
+	must(scratch_create("/tmp", "p2v-test-run,x", &bench->scratch));
 	bench->screenshot = scratch_file(bench->scratch, "shot.png");
 	bench->options = (struct prove_options){
 		.vm = &bench->vm,
@@ -65,9 +66,8 @@ static void bench_serve(struct bench *bench, const char *console, const char *re
 	const char *uri;
 
 	bootable_write(image, console, report, end);
-	assert_no_err(nbd_server_start(scratch_path(bench->scratch),
-				       (const char *const[]){"--filter=cow", "file", image, NULL},
-				       &bench->server));
+	must(nbd_server_start(scratch_path(bench->scratch),
+			      (const char *const[]){"--filter=cow", "file", image, NULL}, &bench->server));
 	uri = nbd_server_uri(bench->server);
 	for (size_t i = 0; i < bench->vm.disk_count; i++)
 		bench->sockets[i] = strstr(uri, "socket=") + strlen("socket=");
@@ -89,7 +89,7 @@ static void run_simple(struct bench *bench, const char *console, const char *rep
 {
 	bench_init(bench, 1, TARGET_KVM, FIRMWARE_BIOS, NULL);
 	bench_serve(bench, console, report, end);
-	assert_no_err(prove_run(&bench->options, &bench->machine, ret_proof));
+	must(prove_run(&bench->options, &bench->machine, ret_proof));
 }
 
 static void test_healthy(void **state)
@@ -107,8 +107,8 @@ static void test_healthy(void **state)
 	log = scratch_file(bench.scratch, "console.log");
 	bench.options.console_log = log;
 	bench.options.screenshot = bench.screenshot;
-	assert_no_err(prove_run(&bench.options, &bench.machine, &proof));
-	assert_no_err(proof_verdict(&proof));
+	must(prove_run(&bench.options, &bench.machine, &proof));
+	must(proof_verdict(&proof));
 	assert_true(proof.ok);
 	assert_null(proof.failure);
 	assert_string_equal(proof.hardware, "kvm");
@@ -133,7 +133,7 @@ static void test_report_on_console(void **state)
 
 	(void)state;
 	run_simple(&bench, report, NULL, BOOTABLE_HALT, &proof);
-	assert_no_err(proof_verdict(&proof));
+	must(proof_verdict(&proof));
 	assert_true(proof.ok);
 }
 
@@ -148,7 +148,7 @@ static void test_panic(void **state)
 	assert_false(proof.ok);
 	assert_string_equal(proof.failure,
 			    "the kernel panicked: Kernel panic - not syncing: VFS: Unable to mount");
-	assert_err(proof_verdict(&proof), ERR_FAILED, "Kernel panic - not syncing: VFS: Unable to mount");
+	must_fail_as(proof_verdict(&proof), ERR_FAILED, "Kernel panic - not syncing: VFS: Unable to mount");
 }
 
 /* A report that comes within the grace after the console's bad news wins: it tells more. */
@@ -163,7 +163,7 @@ static void test_emergency_with_report(void **state)
 	run_simple(&bench, "You are in emergency mode.\r\n", report, BOOTABLE_HALT, &proof);
 	assert_null(proof.failure);
 	assert_false(proof.ok);
-	assert_err(proof_verdict(&proof), ERR_FAILED, "srv.mount");
+	must_fail_as(proof_verdict(&proof), ERR_FAILED, "srv.mount");
 }
 
 static void test_no_boot_sector(void **state)
@@ -179,7 +179,7 @@ static void test_no_boot_sector(void **state)
 	/* Without the boot signature: the file is served as it is at each read. */
 	assert_int_equal(truncate(image, 0), 0);
 	assert_int_equal(truncate(image, BOOTABLE_BYTES), 0);
-	assert_no_err(prove_run(&bench.options, &bench.machine, &proof));
+	must(prove_run(&bench.options, &bench.machine, &proof));
 	assert_true(str_starts_with(proof.failure, "the BIOS found nothing to boot"));
 }
 
@@ -191,7 +191,7 @@ static void test_uefi_nothing(void **state)
 	(void)state;
 	bench_init(&bench, 1, TARGET_HYPERV, FIRMWARE_UEFI, NULL);
 	bench_serve(&bench, "never run", NULL, BOOTABLE_HALT);
-	assert_no_err(prove_run(&bench.options, &bench.machine, &proof));
+	must(prove_run(&bench.options, &bench.machine, &proof));
 	assert_string_equal(proof.hardware, "hyperv-gen2");
 	assert_true(str_starts_with(proof.failure, "the UEFI firmware found nothing to boot"));
 }
@@ -226,7 +226,7 @@ static void test_time_limit(void **state)
 	bench_init(&bench, 1, TARGET_KVM, FIRMWARE_BIOS, NULL);
 	bench_serve(&bench, "starting\r\n", "P2V\tbegin\t1\n", BOOTABLE_HALT);
 	bench.options.time_limit_ns = 5 * NS_PER_S;
-	assert_no_err(prove_run(&bench.options, &bench.machine, &proof));
+	must(prove_run(&bench.options, &bench.machine, &proof));
 	assert_string_equal(proof.failure, "no report within 5 s");
 	assert_true(proof.duration_ns >= 5 * NS_PER_S && proof.duration_ns < 60 * NS_PER_S);
 }
@@ -257,7 +257,7 @@ static void test_devices(void **state)
 		strv_split(&drivers, cases[i].drivers, " ");
 		bench_init(&bench, cases[i].disks, cases[i].target, FIRMWARE_BIOS, &drivers);
 		bench_serve(&bench, NULL, report, BOOTABLE_HALT);
-		assert_no_err(prove_run(&bench.options, &bench.machine, &proof));
+		must(prove_run(&bench.options, &bench.machine, &proof));
 		if (proof.failure)
 			fail_msg("%s: %s", cases[i].drivers, proof.failure);
 		assert_string_equal(proof.report.system.kernel, "x");
@@ -272,10 +272,10 @@ static void test_not_served(void **state)
 
 	(void)state;
 	bench_init(&bench, 1, TARGET_KVM, FIRMWARE_BIOS, NULL);
-	assert_err(prove_run(&bench.options, &bench.machine, &proof), ERR_FAILED, "is not served");
+	must_fail_as(prove_run(&bench.options, &bench.machine, &proof), ERR_FAILED, "is not served");
 	path = scratch_file(bench.scratch, "nobody");
 	bench.sockets[0] = path;
-	assert_err(prove_run(&bench.options, &bench.machine, &proof), ERR_FAILED, "QEMU does not start");
+	must_fail_as(prove_run(&bench.options, &bench.machine, &proof), ERR_FAILED, "QEMU does not start");
 }
 
 static void test_no_qemu(void **state)
@@ -292,7 +292,7 @@ static void test_no_qemu(void **state)
 	setenv("PATH", saved, 1);
 	assert_non_null(err);
 	assert_non_null(strstr(err_advice(err), "qemu-system-x86"));
-	assert_err(err, ERR_REFUSED, "QEMU for x86-64 is not installed");
+	must_refuse(err, "QEMU for x86-64 is not installed");
 }
 
 /* In front of the real one on PATH: a QEMU that fails where it is to use KVM, which is said to work. */
@@ -340,15 +340,15 @@ static void test_kvm_fails(void **state)
 	bench.options.accelerator = NULL;
 	break_kvm(&bench, saved);
 	err = prove_run(&bench.options, &bench.machine, &proof);
-	assert_no_err(err);
-	assert_no_err(proof_verdict(&proof));
+	must(err);
+	must(proof_verdict(&proof));
 	assert_string_equal(proof.accelerator, "tcg");
 	/* Who asks for KVM is told. */
 	bench.options.accelerator = "kvm";
 	err = prove_run(&bench.options, &bench.machine, &(struct proof){0});
 	setenv("PATH", saved, 1);
 	unsetenv("XDG_CACHE_HOME");
-	assert_err(err, ERR_FAILED, "broken");
+	must_fail_as(err, ERR_FAILED, "broken");
 }
 
 int main(void)

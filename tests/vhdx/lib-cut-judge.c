@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/base/lib-overlay.h"
 #include "tests/base/lib-power-cut.h"
+#include "tests/base/lib-rng.h"
 #include "tests/vhdx/lib-vhdx.h"
 
 DEFINE_CLEANUP(power_cut, struct power_cut *, power_cut_destroy)
@@ -165,8 +167,8 @@ static struct err *judge_replay_cuts(const struct cut_life *life, const struct l
 	struct blk *file = recording_attach(recording, overlay_copy_of(left->file)), *vhdx = NULL;
 	CLEANUP(cleanup_power_cut) struct power_cut *cut = NULL;
 
-	assert_no_error(open_left(file, left->parent, VHDX_OPEN_WRITE, &vhdx));
-	assert_no_error(blk_close(vhdx));
+	must(open_left(file, left->parent, VHDX_OPEN_WRITE, &vhdx));
+	must(blk_close(vhdx));
 	cut = power_cut_create(recording, life->seed);
 	for (uint64_t time = 1; power_cut_advance(cut, time); time++) {
 		CLEANUP_LEFT struct left again = {NULL, left->parent ? overlay_create(left->parent) : NULL};

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/base/lib-overlay.h"
 #include "tests/vhdx/lib-flush-loser.h"
 #include "tests/vhdx/lib-vhdx.h"
@@ -44,15 +45,15 @@ static void use_disk(struct cut_life *life, struct blk *disk, unsigned turn)
 	for (unsigned i = 0; i < threads; i++) {
 		if (threads > 1)
 			pthread_join(users[i].thread, NULL);
-		assert_no_error(users[i].err);
+		must(users[i].err);
 	}
 }
 
 /* Finishes what the guest uses as `disk`; all is durable then. */
 static void finish(struct cut_life *life, struct blk *vhdx, struct blk *disk)
 {
-	assert_no_error(vhdx_finish(vhdx));
-	assert_no_error(disk == vhdx ? NULL : blk_flush(disk));
+	must(vhdx_finish(vhdx));
+	must(disk == vhdx ? NULL : blk_flush(disk));
 	disk_user_all_is_durable(life->disk_user);
 }
 
@@ -64,11 +65,11 @@ static struct blk *unrecorded(struct cut_life *life, struct blk *parent, unsigne
 
 	options.parent = parent;
 	options.size_bytes = parent ? 0 : options.size_bytes;
-	assert_no_error(vhdx_create_on(file, &options, NULL, &vhdx));
+	must(vhdx_create_on(file, &options, NULL, &vhdx));
 	use_disk(life, vhdx, turn);
 	finish(life, vhdx, vhdx);
 	copy = overlay_copy_of(file);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	return copy;
 }
 
@@ -81,7 +82,7 @@ static void live_on(struct cut_life *life, struct blk *vhdx, struct blk *disk)
 	life->finished = recording_tick(life->recording);
 	if (life->kind->story == CUT_AGAIN) {
 		life->marking = recording_tick(life->recording);
-		assert_no_error(vhdx_mark_incomplete(vhdx));
+		must(vhdx_mark_incomplete(vhdx));
 		life->marked = recording_tick(life->recording);
 	}
 	use_disk(life, disk, 3);
@@ -104,12 +105,12 @@ static void live_from_birth(struct cut_life *life, struct blk *parent_file, cons
 	if (fault)
 		file = flush_loser_create(recorded, fault->start, fault->end);
 	life->begin = recording_tick(life->recording);
-	assert_no_error(vhdx_create_on(file, &options, NULL, &vhdx));
+	must(vhdx_create_on(file, &options, NULL, &vhdx));
 	/* A fault is to break the order of writes, not the promises to the guest: those, anybody notices. */
 	disk = fault ? flush_keeper_create(vhdx, recorded) : vhdx;
 	live_on(life, vhdx, disk);
-	assert_no_error(disk == vhdx ? NULL : blk_close(disk));
-	assert_no_error(blk_close(vhdx));
+	must(disk == vhdx ? NULL : blk_close(disk));
+	must(blk_close(vhdx));
 }
 
 /* A child that is complete all the time. */
@@ -123,13 +124,13 @@ static void live_merged(struct cut_life *life, struct blk *parent_file, const st
 		parent_file = flush_loser_create(parent_file, fault->start, fault->end);
 	parent = vhdx_opened(parent_file, VHDX_OPEN_WRITE);
 	life->begin = life->created = recording_tick(life->recording);
-	assert_no_error(vhdx_open_over(recorded, parent, VHDX_OPEN_WRITE | VHDX_OPEN_MERGE, NULL, &child));
+	must(vhdx_open_over(recorded, parent, VHDX_OPEN_WRITE | VHDX_OPEN_MERGE, NULL, &child));
 	use_disk(life, child, 2);
-	assert_no_error(vhdx_merge(child, NULL));
+	must(vhdx_merge(child, NULL));
 	use_disk(life, child, 3);
 	finish(life, child, child);
 	life->end = recording_tick(life->recording);
-	assert_no_error(blk_close(child));
+	must(blk_close(child));
 }
 
 struct cut_life *cut_life_create(const struct cut_kind *kind, uint64_t seed,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/vhdx/lib-damage.h"
+#include "tests/base/lib-must.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,10 +28,10 @@ struct blk *damage_sample(void)
 
 	memset(data, 0xdd, sizeof data);
 	for (uint64_t offset = 0; offset < DAMAGE_DISK_BYTES; offset += 2 * MIB)
-		assert_no_error(blk_pwrite(vhdx, data, sizeof data, offset + 1000, 0));
-	assert_no_error(vhdx_finish(vhdx));
+		must(blk_pwrite(vhdx, data, sizeof data, offset + 1000, 0));
+	must(vhdx_finish(vhdx));
 	copy = copy_of(file);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	return copy;
 }
 
@@ -40,9 +41,9 @@ struct blk *damage_dirty_sample(void)
 	struct blk *file = damage_sample(), *vhdx = vhdx_opened(file, VHDX_OPEN_WRITE), *copy;
 
 	for (uint64_t i = 1; i < 6; i += 2)
-		assert_no_error(blk_pwrite(vhdx, "dirty", 5, i * MIB, BLK_FUA));
+		must(blk_pwrite(vhdx, "dirty", 5, i * MIB, BLK_FUA));
 	copy = copy_of(file);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	return copy;
 }
 
@@ -56,7 +57,7 @@ static void poke_value(struct blk *file, uint64_t at, const struct damage *field
 		poke_le64(file, at, field->value);
 	if (field->bytes)
 		return;
-	assert_no_error(blk_pread(file, &byte, 1, at));
+	must(blk_pread(file, &byte, 1, at));
 	byte ^= 0x5a;
 	poke(file, at, &byte, 1);
 }

@@ -8,19 +8,21 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
+#include "tests/base/lib-rng.h"
 
 #define MAX_REQUEST_BYTES (3u << 20)
 
 void stream_init(struct stream *s, uint64_t size_bytes, uint64_t chunk_bytes, uint64_t seed)
 {
 	*s = (struct stream){.chunk_bytes = chunk_bytes, .rng = {seed}};
-	assert_no_error(blk_mem_create(size_bytes, &s->model));
+	must(blk_mem_create(size_bytes, &s->model));
 	s->buf = xmalloc(MAX_REQUEST_BYTES);
 }
 
 void stream_deinit(struct stream *s)
 {
-	assert_no_error(blk_close(s->model));
+	must(blk_close(s->model));
 	extents_deinit(&s->touched);
 	free(s->buf);
 }
@@ -71,26 +73,25 @@ void stream_request(struct stream *s)
 	switch (rng_below(&s->rng, 10)) {
 	case 0:
 		choose_blocks(s, &offset, &len);
-		assert_no_error(blk_discard(s->vhdx, len, offset));
-		assert_no_error(blk_discard(s->model, len, offset));
+		must(blk_discard(s->vhdx, len, offset));
+		must(blk_discard(s->model, len, offset));
 		break;
 	case 1:
 		choose_blocks(s, &offset, &len);
-		assert_no_error(blk_zero(s->vhdx, len, offset, BLK_MAY_TRIM));
-		assert_no_error(blk_zero(s->model, len, offset, 0));
+		must(blk_zero(s->vhdx, len, offset, BLK_MAY_TRIM));
+		must(blk_zero(s->model, len, offset, 0));
 		break;
 	case 2:
-		assert_no_error(blk_zero(s->vhdx, len, offset, (unsigned)rng_below(&s->rng, 4)));
-		assert_no_error(blk_zero(s->model, len, offset, 0));
+		must(blk_zero(s->vhdx, len, offset, (unsigned)rng_below(&s->rng, 4)));
+		must(blk_zero(s->model, len, offset, 0));
 		break;
 	case 3:
-		assert_no_error(blk_flush(s->vhdx));
+		must(blk_flush(s->vhdx));
 		break;
 	default:
 		rng_fill(&s->rng, s->buf, len);
-		assert_no_error(
-			blk_pwrite(s->vhdx, s->buf, len, offset, rng_below(&s->rng, 20) ? 0 : BLK_FUA));
-		assert_no_error(blk_pwrite(s->model, s->buf, len, offset, 0));
+		must(blk_pwrite(s->vhdx, s->buf, len, offset, rng_below(&s->rng, 20) ? 0 : BLK_FUA));
+		must(blk_pwrite(s->model, s->buf, len, offset, 0));
 		extents_add(&s->touched, offset, offset + len);
 		assert_same_range(s->vhdx, s->model, len, offset);
 	}
@@ -134,9 +135,9 @@ void stream_compare(struct stream *s)
 
 		assert_same_range(s->vhdx, s->model, end - start, start);
 	}
-	assert_no_error(blk_extents(s->vhdx, size, 0, check_extent, &walk));
+	must(blk_extents(s->vhdx, size, 0, check_extent, &walk));
 	assert_int_equal(walk.offset, size);
 	walk.offset = 0;
-	assert_no_error(vhdx_map(s->vhdx, check_run, &walk));
+	must(vhdx_map(s->vhdx, check_run, &walk));
 	assert_int_equal(walk.offset, size);
 }

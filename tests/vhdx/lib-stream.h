@@ -7,6 +7,7 @@
 #ifndef TESTS_VHDX_LIB_STREAM_H
 #define TESTS_VHDX_LIB_STREAM_H
 
+#include "tests/base/lib-rng.h"
 #include "tests/vhdx/lib-vhdx.h"
 
 struct stream {

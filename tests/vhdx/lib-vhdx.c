@@ -11,6 +11,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
 #include "p2v/base/strv.h"
+#include "tests/base/lib-must.h"
 
 #define PIECE_BYTES (1u << 20)
 
@@ -18,8 +19,8 @@ struct blk *vhdx_in_memory(const struct vhdx_create_options *options, struct blk
 {
 	struct blk *file, *vhdx;
 
-	assert_no_error(blk_mem_create(0, &file));
-	assert_no_error(vhdx_create_on(file, options, NULL, &vhdx));
+	must(blk_mem_create(0, &file));
+	must(vhdx_create_on(file, options, NULL, &vhdx));
 	*ret_file = file;
 	return vhdx;
 }
@@ -29,14 +30,14 @@ struct blk *copy_of(struct blk *blk)
 	CLEANUP_FREE uint8_t *buf = xmalloc(PIECE_BYTES);
 	struct blk *copy;
 
-	assert_no_error(blk_mem_create(blk->size_bytes, &copy));
+	must(blk_mem_create(blk->size_bytes, &copy));
 	for (uint64_t offset = 0; offset < blk->size_bytes;) {
 		uint64_t left = blk->size_bytes - offset;
 		size_t bytes = left < PIECE_BYTES ? left : PIECE_BYTES;
 
-		assert_no_error(blk_pread(blk, buf, bytes, offset));
+		must(blk_pread(blk, buf, bytes, offset));
 		if (!blk_is_zero(buf, bytes))
-			assert_no_error(blk_pwrite(copy, buf, bytes, offset, 0));
+			must(blk_pwrite(copy, buf, bytes, offset, 0));
 		offset += bytes;
 	}
 	return copy;
@@ -137,7 +138,7 @@ static struct vhdx_check_result check(struct blk *file, char **ret_text)
 	struct text all = {0};
 	struct vhdx_check_result result;
 
-	assert_no_error(vhdx_check_on(file, print_finding, &all, &result));
+	must(vhdx_check_on(file, print_finding, &all, &result));
 	*ret_text = text_take(&all);
 	return result;
 }
@@ -173,7 +174,7 @@ struct blk *vhdx_opened(struct blk *file, unsigned flags)
 {
 	struct blk *vhdx = NULL;
 
-	assert_no_error(vhdx_open_on(file, flags, NULL, &vhdx));
+	must(vhdx_open_on(file, flags, NULL, &vhdx));
 	assert_string_equal(vhdx->ops->kind, "vhdx");
 	return vhdx;
 }
@@ -186,8 +187,8 @@ void assert_same_range(struct blk *got, struct blk *expected, uint64_t len_bytes
 	while (len_bytes) {
 		size_t bytes = len_bytes < PIECE_BYTES ? len_bytes : PIECE_BYTES;
 
-		assert_no_error(blk_pread(got, a, bytes, offset));
-		assert_no_error(blk_pread(expected, b, bytes, offset));
+		must(blk_pread(got, a, bytes, offset));
+		must(blk_pread(expected, b, bytes, offset));
 		for (size_t i = 0; memcmp(a, b, bytes) && i < bytes; i++)
 			if (a[i] != b[i])
 				fail_msg("byte %llu is %02x, not %02x", (unsigned long long)(offset + i),
@@ -199,7 +200,7 @@ void assert_same_range(struct blk *got, struct blk *expected, uint64_t len_bytes
 
 void poke(struct blk *file, uint64_t offset, const void *bytes, size_t len_bytes)
 {
-	assert_no_error(blk_pwrite(file, bytes, len_bytes, offset, 0));
+	must(blk_pwrite(file, bytes, len_bytes, offset, 0));
 }
 
 void poke_le32(struct blk *file, uint64_t offset, uint32_t value)
@@ -220,7 +221,7 @@ uint64_t peek_le64(struct blk *file, uint64_t offset)
 {
 	le64 v;
 
-	assert_no_error(blk_pread(file, &v, sizeof v, offset));
+	must(blk_pread(file, &v, sizeof v, offset));
 	return le64_get(v);
 }
 
@@ -228,7 +229,7 @@ void fix_checksum(struct blk *file, uint64_t offset, size_t structure_bytes)
 {
 	CLEANUP_FREE uint8_t *buf = xmalloc(structure_bytes);
 
-	assert_no_error(blk_pread(file, buf, structure_bytes, offset));
+	must(blk_pread(file, buf, structure_bytes, offset));
 	vhdx_checksum_set(buf, structure_bytes);
 	poke(file, offset, buf, structure_bytes);
 }
@@ -245,7 +246,7 @@ char *run_ok(const char *const *argv)
 	struct run_options options = {.time_limit_ns = 120ull * 1000000000};
 	CLEANUP_RUN_RESULT struct run_result result = {0};
 
-	assert_no_error(run_argv(argv, &options, &result));
+	must(run_argv(argv, &options, &result));
 	return take_ptr(result.out);
 }
 
@@ -275,7 +276,7 @@ char *sha256_of(struct blk *blk, uint64_t len_bytes)
 		.time_limit_ns = 60ull * 1000000000, .input = content, .input_bytes = len_bytes};
 	CLEANUP_RUN_RESULT struct run_result result = {0};
 
-	assert_no_error(blk_pread(blk, content, len_bytes, 0));
-	assert_no_error(run_argv(argv, &options, &result));
+	must(blk_pread(blk, content, len_bytes, 0));
+	must(run_argv(argv, &options, &result));
 	return xstrndup(result.out, 64);
 }

@@ -3,7 +3,6 @@
 #ifndef TESTS_VHDX_LIB_VHDX_H
 #define TESTS_VHDX_LIB_VHDX_H
 
-#include "tests/base/lib-blk-conformance.h"
 #include "tests/base/lib-nbd-server.h"
 #include "vhdx/format.h"
 #include "vhdx/vhdx.h"

@@ -15,6 +15,9 @@
 
 #include "p2v/base/clone.h"
 #include "p2v/base/mem.h"
+#include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
+#include "tests/base/lib-rng.h"
 #include "tests/vhdx/lib-vhdx.h"
 #include "vhdx/convert.h"
 
@@ -114,7 +117,7 @@ static struct blk *sharing_create(uint64_t size_bytes)
 	};
 	struct sharing *s = xcalloc(1, sizeof *s);
 
-	assert_no_error(blk_mem_create(size_bytes, &s->inner));
+	must(blk_mem_create(size_bytes, &s->inner));
 	s->blk = *s->inner;
 	s->blk.ops = &ops;
 	s->give_up_bytes = UINT64_MAX;
@@ -129,7 +132,7 @@ static struct blk *make_disk(uint32_t block_bytes, struct sharing **ret_file)
 	*ret_file = to_sharing(file);
 	if (!block_bytes)
 		return file;
-	assert_no_error(vhdx_create_on(
+	must(vhdx_create_on(
 		file, &(struct vhdx_create_options){.size_bytes = DISK_BYTES, .block_bytes = block_bytes},
 		NULL, &vhdx));
 	return vhdx;
@@ -147,7 +150,7 @@ static void fill(struct blk *blk, uint8_t *model)
 		uint64_t bytes = ranges[i].end - ranges[i].start;
 
 		rng_fill(&rng, model + ranges[i].start, bytes);
-		assert_no_error(blk_pwrite(blk, model + ranges[i].start, bytes, ranges[i].start, 0));
+		must(blk_pwrite(blk, model + ranges[i].start, bytes, ranges[i].start, 0));
 	}
 }
 
@@ -166,13 +169,13 @@ static void test_matrix(void **state)
 		fill(source, model);
 		from->read_bytes = 0;
 		assert_true(image_can_clone(source, target));
-		assert_no_error(image_convert(source, target, NULL));
+		must(image_convert(source, target, NULL));
 		/* The last 512 bytes, with what is around them. */
 		assert_true(from->read_bytes <= 64 << 10);
 		assert_true(to->cloned_bytes >= 16 * MIB);
 		blk_conformance_expect(target, model);
 		if (kinds[i % COUNT_OF(kinds)]) {
-			assert_no_error(vhdx_finish(target));
+			must(vhdx_finish(target));
 			assert_clean(&to->blk);
 		}
 	}
@@ -198,7 +201,7 @@ static void test_fallback(void **state)
 		to->cannot = cases[i].cannot;
 		to->give_up_bytes = cases[i].give_up_bytes;
 		assert_true(image_can_clone(source, target) == !cases[i].cannot);
-		assert_no_error(image_convert(source, target, &options));
+		must(image_convert(source, target, &options));
 		assert_int_equal(to->cloned_bytes > 0, cases[i].give_up_bytes == 2 * MIB);
 		assert_true(from->read_bytes >= 12 * MIB);
 		blk_conformance_expect(target, model);
@@ -217,25 +220,25 @@ static void test_not_located(void **state)
 	uint64_t done = 1;
 
 	(void)state;
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_finish(vhdx));
 	fill(vhdx, model);
-	assert_no_error(blk_flush(vhdx));
-	assert_no_error(blk_locate(vhdx, MIB, 17 * MIB, &place));
+	must(blk_flush(vhdx));
+	must(blk_locate(vhdx, MIB, 17 * MIB, &place));
 	assert_ptr_equal(place.file, &file->blk);
 	assert_int_equal(place.len_bytes, MIB);
-	assert_no_error(blk_locate(vhdx, MIB, 12 * MIB, &place));
+	must(blk_locate(vhdx, MIB, 12 * MIB, &place));
 	assert_null(place.file);
 	dirty = vhdx_opened(borrowed(&file->blk), 0);
 	assert_false(image_can_clone(dirty, target));
-	assert_no_error(image_convert(dirty, target, NULL));
+	must(image_convert(dirty, target, NULL));
 	assert_int_equal(other->cloned_bytes, 0);
 	blk_conformance_expect(target, model);
 	/* Not aligned: nothing is done. */
-	assert_no_error(blk_clone(target, &file->blk, 4096, MIB, 512, &done));
+	must(blk_clone(target, &file->blk, 4096, MIB, 512, &done));
 	assert_int_equal(done, 0);
 	left = borrowed(target);
 	assert_false(blk_can_clone(left, &file->blk));
-	assert_error(blk_clone(left, &file->blk, 4096, 0, 0, &done), ERR_REFUSED);
+	must_fail(blk_clone(left, &file->blk, 4096, 0, 0, &done), ERR_REFUSED);
 }
 
 /* The ways themselves, as far as the file system of the tests goes. */

@@ -9,6 +9,9 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
+#include "tests/base/lib-rng.h"
 #include "tests/vhdx/lib-vhdx.h"
 #include "vhdx/compare.h"
 #include "vhdx/convert.h"
@@ -40,9 +43,9 @@ static void write_content(struct blk *blk, const uint8_t *content)
 		size_t bytes = left < 4096 ? left : 4096;
 
 		if (!blk_is_zero(content + offset, bytes) || (offset >= 13 * MIB && offset < 16 * MIB + 4096))
-			assert_no_error(blk_pwrite(blk, content + offset, bytes, offset, 0));
+			must(blk_pwrite(blk, content + offset, bytes, offset, 0));
 	}
-	assert_no_error(blk_flush(blk));
+	must(blk_flush(blk));
 }
 
 /* Each format from each format, made and read through files. */
@@ -68,22 +71,22 @@ static void test_matrix(void **state)
 		struct image_difference difference;
 		struct blk *source, *target;
 
-		assert_no_error(image_create(from_path, from, NULL, &source));
+		must(image_create(from_path, from, NULL, &source));
 		write_content(source, content);
-		assert_no_error(image_finish(source, from->format));
-		assert_no_error(blk_close(source));
-		assert_no_error(image_open(from_path, NULL, NULL, &source));
-		assert_no_error(image_create(to_path, to, NULL, &target));
-		assert_no_error(image_convert(source, target, &options));
-		assert_no_error(image_finish(target, to->format));
-		assert_no_error(blk_close(target));
-		assert_no_error(image_open(to_path, NULL, NULL, &target));
+		must(image_finish(source, from->format));
+		must(blk_close(source));
+		must(image_open(from_path, NULL, NULL, &source));
+		must(image_create(to_path, to, NULL, &target));
+		must(image_convert(source, target, &options));
+		must(image_finish(target, to->format));
+		must(blk_close(target));
+		must(image_open(to_path, NULL, NULL, &target));
 		assert_int_equal(target->size_bytes, DISK_BYTES);
 		blk_conformance_read_only(target, content);
-		assert_no_error(image_compare(source, target, NULL, &difference));
+		must(image_compare(source, target, NULL, &difference));
 		assert_false(difference.found);
-		assert_no_error(blk_close(source));
-		assert_no_error(blk_close(target));
+		must(blk_close(source));
+		must(blk_close(target));
 		unlink(from_path);
 		unlink(to_path);
 	}
@@ -106,16 +109,16 @@ static void test_sparse(void **state)
 	struct blk *source, *file, *vhd;
 
 	(void)state;
-	assert_no_error(blk_mem_create(DISK_BYTES, &source)); /* calls everything data */
+	must(blk_mem_create(DISK_BYTES, &source)); /* calls everything data */
 	write_content(source, content);
-	assert_no_error(blk_mem_create(0, &file));
-	assert_no_error(vhd_create_on(file, &options, NULL, &vhd));
-	assert_no_error(image_convert(source, vhd, NULL));
+	must(blk_mem_create(0, &file));
+	must(vhd_create_on(file, &options, NULL, &vhd));
+	must(image_convert(source, vhd, NULL));
 	/* MiB 0–3, 9, 20, 24–30 and the last byte, in blocks of 2 MiB. */
 	assert_allocated(vhd, 2 + 1 + 1 + 4 + 1);
 	blk_conformance_expect(vhd, content);
-	assert_no_error(blk_close(vhd));
-	assert_no_error(blk_close(source));
+	must(blk_close(vhd));
+	must(blk_close(source));
 }
 
 /* Nothing outside the given data is read or written, and progress counts just that. */
@@ -132,13 +135,13 @@ static void test_given_data(void **state)
 	unsigned long long done = 0, total = 1;
 
 	(void)state;
-	assert_no_error(blk_mem_create(DISK_BYTES, &source));
-	assert_no_error(blk_mem_create(DISK_BYTES, &target));
+	must(blk_mem_create(DISK_BYTES, &source));
+	must(blk_mem_create(DISK_BYTES, &target));
 	write_content(source, content);
 	extents_add(&data, (64 << 10) + 5, MIB - 7);
 	extents_add(&data, 20 * MIB, DISK_BYTES);
 	options.progress = progress_create(stream, PROGRESS_JSON, "copy", extents_total_bytes(&data));
-	assert_no_error(image_convert(source, target, &options));
+	must(image_convert(source, target, &options));
 	progress_destroy(options.progress);
 	/* Whole units of 64 KiB are read where there is some data in them. */
 	memset(content, 0, 64 << 10);
@@ -151,8 +154,8 @@ static void test_given_data(void **state)
 				&done, &total),
 			 2);
 	assert_int_equal(done, total);
-	assert_no_error(blk_close(source));
-	assert_no_error(blk_close(target));
+	must(blk_close(source));
+	must(blk_close(target));
 	test_dir_remove(dir);
 }
 
@@ -162,22 +165,22 @@ static void test_sizes(void **state)
 	struct blk *source, *target;
 
 	(void)state;
-	assert_no_error(blk_mem_create(DISK_BYTES, &source));
+	must(blk_mem_create(DISK_BYTES, &source));
 	write_content(source, content);
-	assert_no_error(blk_mem_create(DISK_BYTES - 1, &target));
-	assert_error(image_convert(source, target, NULL), ERR_REFUSED);
-	assert_no_error(blk_close(target));
-	assert_no_error(blk_mem_create(DISK_BYTES + MIB, &target));
-	assert_no_error(image_convert(source, target, NULL));
-	assert_no_error(blk_resize(target, DISK_BYTES));
+	must(blk_mem_create(DISK_BYTES - 1, &target));
+	must_fail(image_convert(source, target, NULL), ERR_REFUSED);
+	must(blk_close(target));
+	must(blk_mem_create(DISK_BYTES + MIB, &target));
+	must(image_convert(source, target, NULL));
+	must(blk_resize(target, DISK_BYTES));
 	blk_conformance_expect(target, content);
-	assert_no_error(blk_close(source));
-	assert_no_error(blk_close(target));
-	assert_no_error(blk_mem_create(0, &source));
-	assert_no_error(blk_mem_create(0, &target));
-	assert_no_error(image_convert(source, target, NULL));
-	assert_no_error(blk_close(source));
-	assert_no_error(blk_close(target));
+	must(blk_close(source));
+	must(blk_close(target));
+	must(blk_mem_create(0, &source));
+	must(blk_mem_create(0, &target));
+	must(image_convert(source, target, NULL));
+	must(blk_close(source));
+	must(blk_close(target));
 }
 
 /* An error of either side ends it, comes back, and names the side. */
@@ -202,17 +205,17 @@ static void test_faults(void **state)
 		struct blk *source, *target;
 		struct err *err;
 
-		assert_no_error(blk_mem_create(DISK_BYTES, &source));
+		must(blk_mem_create(DISK_BYTES, &source));
 		write_content(source, content);
-		assert_no_error(blk_mem_create(DISK_BYTES, &target));
-		assert_no_error(blk_fault_create(in_target ? target : source, &cases[i / 2].fault, 1,
-						 in_target ? &target : &source));
+		must(blk_mem_create(DISK_BYTES, &target));
+		must(blk_fault_create(in_target ? target : source, &cases[i / 2].fault, 1,
+				      in_target ? &target : &source));
 		err = image_convert(source, target, &options);
 		assert_non_null(err);
 		assert_int_equal(err_errno(err), cases[i / 2].fault.errnum);
 		err_free(err);
-		assert_no_error(blk_close(source));
-		assert_no_error(blk_close(target));
+		must(blk_close(source));
+		must(blk_close(target));
 	}
 }
 
@@ -226,7 +229,7 @@ static void test_first_difference(void **state)
 	struct blk *a, *b;
 
 	(void)state;
-	assert_no_error(blk_mem_create(DISK_BYTES, &a));
+	must(blk_mem_create(DISK_BYTES, &a));
 	write_content(a, content);
 	for (size_t i = 0; i < COUNT_OF(offsets) * 4; i++) {
 		struct image_compare_options options = {.threads = 1 + i % 4};
@@ -238,16 +241,16 @@ static void test_first_difference(void **state)
 			uint64_t at = n ? first + rng_below(&rng, DISK_BYTES - first) : first;
 
 			byte = content[at] + 1;
-			assert_no_error(blk_pwrite(b, &byte, 1, at, 0));
+			must(blk_pwrite(b, &byte, 1, at, 0));
 		}
-		assert_no_error(image_compare(a, b, &options, &difference));
+		must(image_compare(a, b, &options, &difference));
 		assert_true(difference.found);
 		assert_int_equal(difference.offset, first);
-		assert_no_error(image_compare(b, a, &options, &difference));
+		must(image_compare(b, a, &options, &difference));
 		assert_int_equal(difference.offset, first);
-		assert_no_error(blk_close(b));
+		must(blk_close(b));
 	}
-	assert_no_error(blk_close(a));
+	must(blk_close(a));
 }
 
 static void test_compare_sizes(void **state)
@@ -256,18 +259,18 @@ static void test_compare_sizes(void **state)
 	struct blk *a, *b;
 
 	(void)state;
-	assert_no_error(blk_mem_create(5 * MIB, &a));
-	assert_no_error(blk_mem_create(7 * MIB + 1, &b));
-	assert_no_error(image_compare(a, b, NULL, &difference));
+	must(blk_mem_create(5 * MIB, &a));
+	must(blk_mem_create(7 * MIB + 1, &b));
+	must(image_compare(a, b, NULL, &difference));
 	assert_false(difference.found);
-	assert_no_error(blk_pwrite(b, "x", 1, 7 * MIB, 0));
-	assert_no_error(image_compare(a, b, NULL, &difference));
+	must(blk_pwrite(b, "x", 1, 7 * MIB, 0));
+	must(image_compare(a, b, NULL, &difference));
 	assert_true(difference.found);
 	assert_int_equal(difference.offset, 7 * MIB);
-	assert_no_error(image_compare(b, a, NULL, &difference));
+	must(image_compare(b, a, NULL, &difference));
 	assert_int_equal(difference.offset, 7 * MIB);
-	assert_no_error(blk_close(a));
-	assert_no_error(blk_close(b));
+	must(blk_close(a));
+	must(blk_close(b));
 }
 
 static void test_compare_faults(void **state)
@@ -277,12 +280,12 @@ static void test_compare_faults(void **state)
 	struct blk *a, *b;
 
 	(void)state;
-	assert_no_error(blk_mem_create(5 * MIB, &a));
-	assert_no_error(blk_mem_create(5 * MIB, &b));
-	assert_no_error(blk_fault_create(b, &fault, 1, &b));
-	assert_error(image_compare(a, b, NULL, &difference), ERR_FAILED);
-	assert_no_error(blk_close(a));
-	assert_no_error(blk_close(b));
+	must(blk_mem_create(5 * MIB, &a));
+	must(blk_mem_create(5 * MIB, &b));
+	must(blk_fault_create(b, &fault, 1, &b));
+	must_fail(image_compare(a, b, NULL, &difference), ERR_FAILED);
+	must(blk_close(a));
+	must(blk_close(b));
 }
 
 int main(void)

@@ -12,6 +12,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-vhdx.h"
 #include "vhdx/image.h"
 
@@ -21,9 +22,9 @@ static void make_file(const char *path, uint64_t size_bytes, uint64_t offset, co
 	struct blk *file;
 
 	unlink(path);
-	assert_no_error(blk_file_open(path, BLK_FILE_CREATE, size_bytes, &file));
-	assert_no_error(blk_pwrite(file, bytes, len_bytes, offset, 0));
-	assert_no_error(blk_close(file));
+	must(blk_file_open(path, BLK_FILE_CREATE, size_bytes, &file));
+	must(blk_pwrite(file, bytes, len_bytes, offset, 0));
+	must(blk_close(file));
 }
 
 #define BYTES(text) text, sizeof(text) - 1
@@ -64,7 +65,7 @@ static void test_signatures(void **state)
 		enum image_format format = IMAGE_VDI + 1;
 
 		make_file(path, cases[i].size_bytes, cases[i].offset, cases[i].bytes, cases[i].len_bytes);
-		assert_no_error(image_probe(path, &format));
+		must(image_probe(path, &format));
 		if (format != cases[i].format)
 			fail_msg("case %zu is %d, not %d", i, format, cases[i].format);
 	}
@@ -97,11 +98,7 @@ static void test_refused_kinds(void **state)
 
 		make_file(path, MIB, 0, cases[i].bytes, cases[i].len_bytes);
 		err = image_probe(path, &format);
-		assert_non_null(err);
-		assert_int_equal(err_kind(err), ERR_REFUSED);
-		assert_non_null(strstr(err_message(err), cases[i].message));
-		assert_non_null(err_advice(err));
-		err_free(err);
+		must_refuse(err, cases[i].message);
 	}
 	test_dir_remove(dir);
 }
@@ -112,13 +109,10 @@ static void assert_refused(const char *path, const char *message)
 	struct blk *blk = NULL;
 	struct err *err = image_probe(path, &format);
 
-	if (!err)
-		fail_msg("%s was not refused", path);
-	if (err_kind(err) != ERR_REFUSED || !strstr(err_message(err), message) || !err_advice(err) ||
-	    !strstr(err_message(err), path))
-		fail_msg("kind %d: %s", err_kind(err), err_message(err));
-	err_free(err);
-	assert_error(image_open(path, NULL, NULL, &blk), ERR_REFUSED);
+	if (err)
+		assert_non_null(strstr(err_message(err), path));
+	must_refuse(err, message);
+	must_fail(image_open(path, NULL, NULL, &blk), ERR_REFUSED);
 	assert_null(blk);
 }
 
@@ -133,8 +127,8 @@ static void test_no_disk_at_all(void **state)
 	struct blk *file;
 
 	(void)state;
-	assert_no_error(blk_file_open(empty, BLK_FILE_CREATE, 0, &file));
-	assert_no_error(blk_close(file));
+	must(blk_file_open(empty, BLK_FILE_CREATE, 0, &file));
+	must(blk_close(file));
 	assert_int_equal(mkfifo(pipe, 0600), 0);
 	assert_refused(empty, "is empty");
 	assert_refused(dir, "is a folder");
@@ -150,12 +144,8 @@ static void assert_refused_foreign(const char *path, const char *name)
 	struct blk *blk = NULL;
 	struct err *err = image_open(path, NULL, NULL, &blk);
 
-	assert_non_null(err);
+	must_refuse(err, name);
 	assert_null(blk);
-	assert_int_equal(err_kind(err), ERR_REFUSED);
-	assert_non_null(strstr(err_message(err), name));
-	assert_non_null(err_advice(err));
-	err_free(err);
 }
 
 /* QEMU makes one of each kind; those that are ours open, the others say what they are. */
@@ -194,16 +184,16 @@ static void test_qemu_made(void **state)
 			     ? RUN("qemu-img", "convert", "-f", "raw", "-O", cases[i].name, "-o",
 				   cases[i].options, source, path)
 			     : RUN("qemu-img", "convert", "-f", "raw", "-O", cases[i].name, source, path));
-		assert_no_error(image_probe(path, &format));
+		must(image_probe(path, &format));
 		assert_int_equal(format, cases[i].format);
 		if (!cases[i].ours) {
 			assert_refused_foreign(path, image_format_name(format));
 			continue;
 		}
-		assert_no_error(image_open(path, NULL, &format, &blk));
+		must(image_open(path, NULL, &format, &blk));
 		assert_int_equal(format, cases[i].format);
 		assert_true(blk->flags & BLK_READ_ONLY);
-		assert_no_error(blk_pread(blk, got, sizeof got, MIB));
+		must(blk_pread(blk, got, sizeof got, MIB));
 		assert_memory_equal(got, "hello", sizeof got);
 	}
 	test_dir_remove(dir);
@@ -236,10 +226,10 @@ static void test_block_device(void **state)
 	if (blk) {
 		assert_int_equal(blk->size_bytes, MIB);
 		assert_true(blk->flags & BLK_READ_ONLY);
-		assert_no_error(blk_close(take_ptr(blk)));
+		must(blk_close(take_ptr(blk)));
 	}
 	free(RUN("losetup", "--detach", result.out));
-	assert_no_error(err);
+	must(err);
 	assert_int_equal(format, IMAGE_RAW);
 	test_dir_remove(dir);
 }
@@ -258,12 +248,12 @@ static void test_uri(void **state)
 	assert_false(image_is_uri("nbd.img"));
 	assert_false(image_is_uri("/nbd://x"));
 	assert_false(image_is_uri("http://x"));
-	assert_no_error(nbd_server_start(dir, args, &server));
-	assert_no_error(image_probe(nbd_server_uri(server), &format));
+	must(nbd_server_start(dir, args, &server));
+	must(image_probe(nbd_server_uri(server), &format));
 	assert_int_equal(format, IMAGE_RAW);
-	assert_no_error(image_open(nbd_server_uri(server), NULL, &format, &blk));
+	must(image_open(nbd_server_uri(server), NULL, &format, &blk));
 	assert_int_equal(blk->size_bytes, MIB);
-	assert_no_error(blk_close(blk));
+	must(blk_close(blk));
 	nbd_server_stop(server);
 	test_dir_remove(dir);
 }
@@ -295,21 +285,21 @@ static void test_create(void **state)
 		struct stat st;
 		char got[2] = {1, 1};
 
-		assert_no_error(image_create(path, &cases[i].options, NULL, &blk));
+		must(image_create(path, &cases[i].options, NULL, &blk));
 		assert_int_equal(blk->size_bytes, cases[i].size_bytes);
-		assert_no_error(blk_pwrite(blk, "x", 1, 500, 0));
-		assert_no_error(image_finish(blk, cases[i].options.format));
-		assert_no_error(blk_close(blk));
-		assert_no_error(image_open(path, NULL, &format, &blk));
+		must(blk_pwrite(blk, "x", 1, 500, 0));
+		must(image_finish(blk, cases[i].options.format));
+		must(blk_close(blk));
+		must(image_open(path, NULL, &format, &blk));
 		assert_int_equal(format, cases[i].options.format);
 		assert_int_equal(blk->size_bytes, cases[i].size_bytes);
-		assert_no_error(blk_pread(blk, got, 2, 500));
+		must(blk_pread(blk, got, 2, 500));
 		assert_memory_equal(got, "x", 2);
-		assert_no_error(blk_close(blk));
+		must(blk_close(blk));
 		assert_int_equal(stat(path, &st), 0);
 		if (cases[i].options.fixed)
 			assert_true((uint64_t)st.st_blocks * 512 >= MIB);
-		assert_error(image_create(path, &cases[i].options, NULL, &blk), 0);
+		must_fail(image_create(path, &cases[i].options, NULL, &blk), 0);
 		assert_int_equal(unlink(path), 0);
 	}
 	test_dir_remove(dir);
@@ -332,7 +322,7 @@ static void test_create_refusals(void **state)
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct blk *blk = NULL;
 
-		assert_error(image_create(path, &cases[i], NULL, &blk), ERR_REFUSED);
+		must_fail(image_create(path, &cases[i], NULL, &blk), ERR_REFUSED);
 		assert_null(blk);
 		assert_int_equal(access(path, F_OK), -1);
 	}

@@ -14,6 +14,9 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
+#include "tests/base/lib-rng.h"
 #include "tests/vhdx/lib-vhdx.h"
 #include "vhdx/image.h"
 
@@ -53,10 +56,10 @@ static void make_image(const char *path, const struct image_create_options *opti
 {
 	struct blk *blk;
 
-	assert_no_error(image_create(path, options, NULL, &blk));
+	must(image_create(path, options, NULL, &blk));
 	if (finish)
-		assert_no_error(image_finish(blk, options->format));
-	assert_no_error(blk_close(blk));
+		must(image_finish(blk, options->format));
+	must(blk_close(blk));
 }
 
 /* Starts nbdkit with the plugin and these (NULL-ended) options or parameters. */
@@ -71,7 +74,7 @@ static struct nbd_server *serve(const struct fixture *f, const char *const *args
 	all[count++] = f->plugin;
 	while (*args)
 		all[count++] = *args++;
-	assert_no_error(nbd_server_start(f->dir, all, &server));
+	must(nbd_server_start(f->dir, all, &server));
 	return server;
 }
 #define SERVE(f, ...) serve(f, (const char *const[]){__VA_ARGS__, NULL})
@@ -99,14 +102,14 @@ static void test_formats(void **state)
 
 		make_image(f->path, &cases[i].options, true);
 		server = SERVE(f, f->path);
-		assert_no_error(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk));
+		must(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk));
 		content = blk_conformance_run(blk, cases[i].name);
-		assert_no_error(blk_close(blk));
+		must(blk_close(blk));
 		nbd_server_stop(server);
-		assert_no_error(image_open(f->path, NULL, &format, &blk));
+		must(image_open(f->path, NULL, &format, &blk));
 		assert_int_equal(format, cases[i].options.format);
 		blk_conformance_read_only(blk, content);
-		assert_no_error(blk_close(blk));
+		must(blk_close(blk));
 		unlink(f->path);
 	}
 }
@@ -125,17 +128,17 @@ static void test_two_clients(void **state)
 
 	make_image(f->path, &options, true);
 	server = SERVE(f, file);
-	assert_no_error(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &a));
-	assert_no_error(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &b));
+	must(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &a));
+	must(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &b));
 	assert_int_equal(a->size_bytes, DISK_BYTES);
 	assert_int_equal(a->preferred_bytes, 1 << 20);
 	assert_true(a->flags & BLK_FAST_ZERO);
-	assert_no_error(blk_pwrite(a, "hello", 5, 3 * MIB - 2, 0));
-	assert_no_error(blk_flush(b));
-	assert_no_error(blk_pread(b, got, 5, 3 * MIB - 2));
+	must(blk_pwrite(a, "hello", 5, 3 * MIB - 2, 0));
+	must(blk_flush(b));
+	must(blk_pread(b, got, 5, 3 * MIB - 2));
 	assert_memory_equal(got, "hello", 5);
-	assert_no_error(blk_close(take_ptr(a)));
-	assert_no_error(blk_close(take_ptr(b)));
+	must(blk_close(take_ptr(a)));
+	must(blk_close(take_ptr(b)));
 	nbd_server_stop(server);
 }
 
@@ -152,10 +155,10 @@ static void test_read_only(void **state)
 	make_image(f->path, &options, true);
 	before = RUN("sha256sum", f->path);
 	server = SERVE(f, "--readonly", f->path);
-	assert_error(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk), ERR_REFUSED);
-	assert_no_error(blk_nbd_open(nbd_server_uri(server), 0, &blk));
+	must_fail(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk), ERR_REFUSED);
+	must(blk_nbd_open(nbd_server_uri(server), 0, &blk));
 	assert_int_equal(blk->size_bytes, DISK_BYTES);
-	assert_no_error(blk_close(blk));
+	must(blk_close(blk));
 	nbd_server_stop(server);
 	after = RUN("sha256sum", f->path);
 	assert_string_equal(before, after);
@@ -174,30 +177,30 @@ static void test_dirty_log(void **state)
 
 	if (!path)
 		skip();
-	assert_no_error(image_open(path, NULL, NULL, &plain));
+	must(image_open(path, NULL, NULL, &plain));
 	before = RUN("sha256sum", path);
 	server = SERVE(f, "--readonly", path);
-	assert_no_error(blk_nbd_open(nbd_server_uri(server), 0, &blk));
+	must(blk_nbd_open(nbd_server_uri(server), 0, &blk));
 	assert_same_range(blk, plain, 64 * MIB, 0);
-	assert_no_error(blk_close(blk));
+	must(blk_close(blk));
 	nbd_server_stop(server);
 	after = RUN("sha256sum", path);
 	assert_string_equal(before, after);
-	assert_no_error(blk_pread(plain, content, 64 * MIB, 0));
-	assert_no_error(blk_close(plain));
+	must(blk_pread(plain, content, 64 * MIB, 0));
+	must(blk_close(plain));
 	server = SERVE(f, path);
-	assert_no_error(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk));
-	assert_no_error(blk_close(blk));
+	must(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk));
+	must(blk_close(blk));
 	nbd_server_stop(server);
 	free(RUN("qemu-img", "check", "-f", "vhdx", path));
-	assert_no_error(image_open(path, NULL, NULL, &plain));
+	must(image_open(path, NULL, NULL, &plain));
 	for (uint64_t offset = 0; offset < 64 * MIB; offset += MIB) {
 		CLEANUP_FREE uint8_t *now = xmalloc(MIB);
 
-		assert_no_error(blk_pread(plain, now, MIB, offset));
+		must(blk_pread(plain, now, MIB, offset));
 		assert_memory_equal(now, content + offset, MIB);
 	}
-	assert_no_error(blk_close(plain));
+	must(blk_close(plain));
 }
 
 /*
@@ -212,9 +215,9 @@ static uint8_t *make_source(const char *path)
 
 	rng_fill(&rng, content + 5000, 2 * MIB);
 	rng_fill(&rng, content + 5 * MIB, DISK_BYTES - 5 * MIB);
-	assert_no_error(blk_file_open(path, BLK_FILE_CREATE, DISK_BYTES, &blk));
-	assert_no_error(blk_pwrite_data(blk, content, DISK_BYTES, 0));
-	assert_no_error(blk_close(blk));
+	must(blk_file_open(path, BLK_FILE_CREATE, DISK_BYTES, &blk));
+	must(blk_pwrite_data(blk, content, DISK_BYTES, 0));
+	must(blk_close(blk));
 	return content;
 }
 
@@ -243,7 +246,7 @@ static void expect_filled(const char *path, const uint8_t *content, uint64_t fil
 	CLEANUP_BLK struct blk *blk = NULL;
 
 	memset(expected + filled_bytes, 0, DISK_BYTES - filled_bytes);
-	assert_no_error(image_open_with(path, IMAGE_OPEN_INCOMPLETE, NULL, NULL, &blk));
+	must(image_open_with(path, IMAGE_OPEN_INCOMPLETE, NULL, NULL, &blk));
 	blk_conformance_read_only(blk, expected);
 }
 
@@ -262,9 +265,9 @@ static void test_cache_fills(void **state)
 	server = serve_filling(f, source);
 	/* The first block, and no other. */
 	request_cache(nbd_server_uri(server), 2 * MIB, 0);
-	assert_no_error(blk_nbd_open(nbd_server_uri(server), 0, &blk));
+	must(blk_nbd_open(nbd_server_uri(server), 0, &blk));
 	blk_conformance_expect(blk, content);
-	assert_no_error(blk_close(blk));
+	must(blk_close(blk));
 	nbd_server_stop(server);
 	expect_filled(f->path, content, 2 * MIB);
 	server = serve_filling(f, source);
@@ -289,19 +292,19 @@ static void test_conformance_while_filling(void **state)
 	make_image(f->path, &options, false);
 	origin = SERVE(f, "--readonly", source);
 	server = serve_filling(f, nbd_server_uri(origin));
-	assert_no_error(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk));
+	must(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk));
 	blk_conformance_expect(blk, original);
 	content = blk_conformance_run(blk, "plugin, filling from NBD");
-	assert_no_error(blk_close(blk));
+	must(blk_close(blk));
 	request_cache(nbd_server_uri(server), DISK_BYTES, 0);
-	assert_no_error(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk));
+	must(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk));
 	blk_conformance_expect(blk, content);
-	assert_no_error(blk_close(blk));
+	must(blk_close(blk));
 	nbd_server_stop(server);
 	nbd_server_stop(origin);
-	assert_no_error(image_open_with(f->path, IMAGE_OPEN_INCOMPLETE, NULL, NULL, &blk));
+	must(image_open_with(f->path, IMAGE_OPEN_INCOMPLETE, NULL, NULL, &blk));
 	blk_conformance_read_only(blk, content);
-	assert_no_error(blk_close(blk));
+	must(blk_close(blk));
 }
 
 /* Space is taken ahead while it is served, and the file is as long as it must be in the end. */
@@ -316,11 +319,11 @@ static void test_preallocate(void **state)
 
 	make_image(f->path, &options, true);
 	server = SERVE(f, f->path, "preallocate=8M");
-	assert_no_error(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk));
-	assert_no_error(blk_pwrite(blk, "hello", 5, 33 * MIB, 0));
+	must(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk));
+	must(blk_pwrite(blk, "hello", 5, 33 * MIB, 0));
 	assert_int_equal(stat(f->path, &st), 0);
 	assert_int_equal(st.st_size, (4 + 1 + 8) * MIB);
-	assert_no_error(blk_close(blk));
+	must(blk_close(blk));
 	nbd_server_stop(server);
 	assert_int_equal(stat(f->path, &st), 0);
 	assert_int_equal(st.st_size, (4 + 1) * MIB);
@@ -376,7 +379,7 @@ static void test_refused_connection(void **state)
 	free(make_source(source));
 	make_image(f->path, &small, false);
 	server = serve_filling(f, source);
-	assert_error(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk), ERR_FAILED);
+	must_fail(blk_nbd_open(nbd_server_uri(server), BLK_NBD_WRITE, &blk), ERR_FAILED);
 	assert_null(blk);
 	messages = nbd_server_messages(server);
 	assert_non_null(strstr(messages, "do not fit"));

@@ -11,6 +11,9 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
+#include "tests/base/lib-rng.h"
 #include "tests/vhdx/lib-vhdx.h"
 #include "vhdx/vhd-format.h"
 #include "vhdx/vhd.h"
@@ -25,13 +28,13 @@ static struct blk *make_dynamic(void)
 	const struct vhd_create_options options = {.size_bytes = DISK_BYTES};
 	struct blk *file, *copy, *vhd;
 
-	assert_no_error(blk_mem_create(0, &file));
-	assert_no_error(vhd_create_on(file, &options, NULL, &vhd));
-	assert_no_error(blk_pwrite(vhd, "zero", 4, 1000, 0));
-	assert_no_error(blk_pwrite(vhd, "two", 3, 4 * MIB + 1000, 0));
-	assert_no_error(blk_flush(vhd));
+	must(blk_mem_create(0, &file));
+	must(vhd_create_on(file, &options, NULL, &vhd));
+	must(blk_pwrite(vhd, "zero", 4, 1000, 0));
+	must(blk_pwrite(vhd, "two", 3, 4 * MIB + 1000, 0));
+	must(blk_flush(vhd));
 	copy = copy_of(file);
-	assert_no_error(blk_close(vhd));
+	must(blk_close(vhd));
 	return copy;
 }
 
@@ -40,11 +43,11 @@ static struct blk *make_fixed(void)
 	const struct vhd_create_options options = {.size_bytes = DISK_BYTES, .flags = VHD_CREATE_FIXED};
 	struct blk *file, *copy, *vhd;
 
-	assert_no_error(blk_mem_create(0, &file));
-	assert_no_error(vhd_create_on(file, &options, NULL, &vhd));
-	assert_no_error(blk_pwrite(vhd, "zero", 4, 1000, 0));
+	must(blk_mem_create(0, &file));
+	must(vhd_create_on(file, &options, NULL, &vhd));
+	must(blk_pwrite(vhd, "zero", 4, 1000, 0));
 	copy = copy_of(file);
-	assert_no_error(blk_close(vhd));
+	must(blk_close(vhd));
 	return copy;
 }
 
@@ -55,7 +58,7 @@ static void fix_vhd_checksum(struct blk *file, uint64_t offset, size_t structure
 	uint32_t sum = 0;
 	be32 checksum;
 
-	assert_no_error(blk_pread(file, bytes, structure_bytes, offset));
+	must(blk_pread(file, bytes, structure_bytes, offset));
 	for (size_t i = 0; i < structure_bytes; i++)
 		sum += i - field < 4 ? 0 : bytes[i];
 	checksum = be32_make(~sum);
@@ -106,7 +109,7 @@ static uint32_t get_bat(struct blk *file, unsigned block)
 {
 	be32 v;
 
-	assert_no_error(blk_pread(file, &v, sizeof v, BAT_OFFSET + 4 * block));
+	must(blk_pread(file, &v, sizeof v, BAT_OFFSET + 4 * block));
 	return be32_get(v);
 }
 
@@ -231,22 +234,22 @@ static void blocks_equal(struct blk *file)
 
 static void truncated(struct blk *file)
 {
-	assert_no_error(blk_resize(file, file->size_bytes - MIB));
+	must(blk_resize(file, file->size_bytes - MIB));
 }
 
 static void truncated_to_the_header(struct blk *file)
 {
-	assert_no_error(blk_resize(file, 1000));
+	must(blk_resize(file, 1000));
 }
 
 static void truncated_below_footer(struct blk *file)
 {
-	assert_no_error(blk_resize(file, 300));
+	must(blk_resize(file, 300));
 }
 
 static void made_empty(struct blk *file)
 {
-	assert_no_error(blk_resize(file, 0));
+	must(blk_resize(file, 0));
 }
 
 static const struct {
@@ -324,11 +327,11 @@ static void expect_readable(struct blk *file, unsigned wanted_warnings)
 	struct blk *vhd = NULL;
 	char got[4];
 
-	assert_no_error(vhd_open_on(file, 0, &log, &vhd));
+	must(vhd_open_on(file, 0, &log, &vhd));
 	assert_int_equal(warnings, wanted_warnings);
-	assert_no_error(blk_pread(vhd, got, 4, 1000));
+	must(blk_pread(vhd, got, 4, 1000));
 	assert_memory_equal(got, "zero", 4);
-	assert_no_error(blk_close(vhd));
+	must(blk_close(vhd));
 }
 
 /* One good footer is enough for a dynamic file. */
@@ -343,7 +346,7 @@ static void test_one_footer_is_enough(void **state)
 	poke(file, end_footer(file) + 300, "x", 1);
 	expect_readable(file, 1);
 	file = make_dynamic();
-	assert_no_error(blk_resize(file, end_footer(file)));
+	must(blk_resize(file, end_footer(file)));
 	expect_readable(file, 1);
 	file = make_dynamic();
 	poke(file, 0, "rubbish", 7);
@@ -362,7 +365,7 @@ static void test_fixed(void **state)
 	set_footer64(cut, end_footer(cut), FOOTER(current_bytes), DISK_BYTES + MIB);
 	expect_refusal(cut, 0, "cut", "holds");
 	/* Virtual Server's footers lack their last byte, which is reserved and zero. */
-	assert_no_error(blk_resize(short_footer, short_footer->size_bytes - 1));
+	must(blk_resize(short_footer, short_footer->size_bytes - 1));
 	expect_readable(short_footer, 0);
 }
 
@@ -386,17 +389,17 @@ static void test_partial_bitmap(void **state)
 	memset(expected + 512, 0x77, 512);
 	memset(expected + 4096, 0x77, 4096);
 	memcpy(expected + 4 * MIB + 1000, "two", 3);
-	assert_no_error(vhd_open_on(copy_of(file), 0, NULL, &vhd));
+	must(vhd_open_on(copy_of(file), 0, NULL, &vhd));
 	blk_conformance_read_only(vhd, expected);
-	assert_no_error(blk_close(vhd));
-	assert_no_error(vhd_open_on(file, VHD_OPEN_WRITE, NULL, &vhd));
+	must(blk_close(vhd));
+	must(vhd_open_on(file, VHD_OPEN_WRITE, NULL, &vhd));
 	memcpy(expected + 5000, "hello", 5);
 	memcpy(expected + 20001, "hello", 5);
-	assert_no_error(blk_pwrite(vhd, "hello", 5, 5000, 0));
-	assert_no_error(blk_pwrite(vhd, "hello", 5, 20001, 0));
+	must(blk_pwrite(vhd, "hello", 5, 5000, 0));
+	must(blk_pwrite(vhd, "hello", 5, 20001, 0));
 	blk_conformance_expect(vhd, expected);
 	content = blk_conformance_run(vhd, "partial bitmap");
-	assert_no_error(blk_close(vhd));
+	must(blk_close(vhd));
 }
 
 /* Random bytes in the structures: refused or read, never more than that. */

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "tests/base/lib-disk-user.h"
+#include "tests/base/lib-must.h"
 #include "tests/base/lib-overlay.h"
 #include "tests/base/lib-power-cut.h"
 #include "tests/vhdx/lib-vhdx.h"
@@ -65,11 +66,11 @@ static uint64_t live(struct recording *recording, struct disk_user *user, uint64
 	struct blk *vhd, *file = recording_attach(recording, overlay_create(NULL));
 	uint64_t created;
 
-	assert_no_error(vhd_create_on(file, &options, NULL, &vhd));
-	assert_no_error(blk_flush(vhd));
+	must(vhd_create_on(file, &options, NULL, &vhd));
+	must(blk_flush(vhd));
 	created = recording_tick(recording);
-	assert_no_error(disk_user_use(user, vhd, &run));
-	assert_no_error(blk_close(vhd));
+	must(disk_user_use(user, vhd, &run));
+	must(blk_close(vhd));
 	return created;
 }
 
@@ -89,8 +90,7 @@ static size_t cut_life(uint64_t seed, unsigned flags)
 		disk_user_advance(user, time);
 		power_cut_choose(cut, &hash);
 		text = power_cut_describe(cut);
-		assert_no_error(
-			err_wrap(judge(user, power_cut_leave(cut, 0)), "seed %d, %s", (int)seed, text));
+		must(err_wrap(judge(user, power_cut_leave(cut, 0)), "seed %d, %s", (int)seed, text));
 		states++;
 	}
 	return states;

@@ -12,6 +12,9 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
+#include "tests/base/lib-rng.h"
 #include "tests/vhdx/lib-vhdx.h"
 #include "vhdx/compare.h"
 #include "vhdx/vhd-format.h"
@@ -31,9 +34,9 @@ static void expect_content(struct blk *file, const uint8_t *content)
 {
 	struct blk *vhd = NULL;
 
-	assert_no_error(vhd_open_on(file, 0, NULL, &vhd));
+	must(vhd_open_on(file, 0, NULL, &vhd));
 	blk_conformance_read_only(vhd, content);
-	assert_no_error(blk_close(vhd));
+	must(blk_close(vhd));
 }
 
 static void test_conformance(void **state)
@@ -43,20 +46,20 @@ static void test_conformance(void **state)
 		CLEANUP_FREE uint8_t *content = NULL;
 		struct blk *file, *copy, *vhd;
 
-		assert_no_error(blk_mem_create(0, &file));
-		assert_no_error(vhd_create_on(file, &shapes[i].options, NULL, &vhd));
+		must(blk_mem_create(0, &file));
+		must(vhd_create_on(file, &shapes[i].options, NULL, &vhd));
 		assert_string_equal(vhd->ops->kind, "vhd");
 		assert_int_equal(vhd->size_bytes, shapes[i].options.size_bytes);
 		content = blk_conformance_run(vhd, shapes[i].name);
 		copy = copy_of(file);
 		expect_content(copy_of(copy), content);
-		assert_no_error(blk_close(vhd));
+		must(blk_close(vhd));
 		/* The same file again, by another opening. */
-		assert_no_error(vhd_open_on(copy, VHD_OPEN_WRITE, NULL, &vhd));
+		must(vhd_open_on(copy, VHD_OPEN_WRITE, NULL, &vhd));
 		free(take_ptr(content));
 		content = blk_conformance_run(vhd, shapes[i].name);
 		expect_content(copy_of(copy), content);
-		assert_no_error(blk_close(vhd));
+		must(blk_close(vhd));
 	}
 }
 
@@ -88,10 +91,10 @@ static void write_pattern(struct blk *blk)
 
 	for (uint64_t offset = 0; offset + 70000 <= blk->size_bytes; offset += 3 * MIB - 4096) {
 		rng_fill(&rng, buf, 70000);
-		assert_no_error(blk_pwrite(blk, buf, 70000, offset, 0));
+		must(blk_pwrite(blk, buf, 70000, offset, 0));
 	}
 	rng_fill(&rng, buf, 512);
-	assert_no_error(blk_pwrite(blk, buf, 512, blk->size_bytes - 512, 0));
+	must(blk_pwrite(blk, buf, 512, blk->size_bytes - 512, 0));
 }
 
 /* Sizes that geometry cannot express among them: QEMU must take the footer's size all the same. */
@@ -108,12 +111,12 @@ static void test_others_read_ours(void **state)
 		struct vhd_create_options options = {.size_bytes = sizes[i / 2], .flags = flags[i % 2]};
 		struct blk *vhd, *raw;
 
-		assert_no_error(vhd_create(path, &options, NULL, &vhd));
-		assert_no_error(blk_file_open(raw_path, BLK_FILE_CREATE, options.size_bytes, &raw));
+		must(vhd_create(path, &options, NULL, &vhd));
+		must(blk_file_open(raw_path, BLK_FILE_CREATE, options.size_bytes, &raw));
 		write_pattern(vhd);
 		write_pattern(raw);
-		assert_no_error(blk_close(vhd));
-		assert_no_error(blk_close(raw));
+		must(blk_close(vhd));
+		must(blk_close(raw));
 		assert_qemu_reads(path, raw_path);
 		assert_libvhdi_reads(path, options.flags ? "Fixed" : "Dynamic", options.size_bytes);
 		unlink(path);
@@ -128,10 +131,10 @@ static void assert_same_disk(const char *vhd_path, const char *raw_path)
 	CLEANUP_BLK struct blk *raw = NULL;
 	struct image_difference difference;
 
-	assert_no_error(vhd_open(vhd_path, 0, NULL, &vhd));
-	assert_no_error(blk_file_open(raw_path, 0, 0, &raw));
+	must(vhd_open(vhd_path, 0, NULL, &vhd));
+	must(blk_file_open(raw_path, 0, 0, &raw));
 	assert_int_equal(vhd->size_bytes, raw->size_bytes);
-	assert_no_error(image_compare(vhd, raw, NULL, &difference));
+	must(image_compare(vhd, raw, NULL, &difference));
 	assert_false(difference.found);
 }
 
@@ -148,9 +151,9 @@ static void test_we_read_qemus(void **state)
 	struct blk *raw;
 
 	(void)state;
-	assert_no_error(blk_file_open(raw_path, BLK_FILE_CREATE, 21 * MIB + 512, &raw));
+	must(blk_file_open(raw_path, BLK_FILE_CREATE, 21 * MIB + 512, &raw));
 	write_pattern(raw);
-	assert_no_error(blk_close(raw));
+	must(blk_close(raw));
 	for (size_t i = 0; i < COUNT_OF(options); i++) {
 		free(RUN("qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", options[i], raw_path, path));
 		free(RUN("qemu-img", "convert", "-f", "vpc", "-O", "raw", path, back_path));
@@ -169,26 +172,26 @@ static void test_taking_turns(void **state)
 	struct blk *vhd, *raw;
 
 	(void)state;
-	assert_no_error(vhd_create(path, &options, NULL, &vhd));
-	assert_no_error(blk_file_open(raw_path, BLK_FILE_CREATE, options.size_bytes, &raw));
+	must(vhd_create(path, &options, NULL, &vhd));
+	must(blk_file_open(raw_path, BLK_FILE_CREATE, options.size_bytes, &raw));
 	for (unsigned round = 1; round <= 3; round++) {
 		CLEANUP_FREE char *command = xasprintf("write -P 0x%x %uM 64k", round, 5 * round);
 		uint8_t data[1000];
 
 		memset(data, 0xa0 + round, sizeof data);
-		assert_no_error(blk_pwrite(vhd, data, sizeof data, round * MIB + 100, 0));
-		assert_no_error(blk_pwrite(raw, data, sizeof data, round * MIB + 100, 0));
-		assert_no_error(blk_close(vhd));
-		assert_no_error(blk_close(raw));
+		must(blk_pwrite(vhd, data, sizeof data, round * MIB + 100, 0));
+		must(blk_pwrite(raw, data, sizeof data, round * MIB + 100, 0));
+		must(blk_close(vhd));
+		must(blk_close(raw));
 		free(RUN("qemu-io", "-f", "vpc", "-c", command, path));
 		free(RUN("qemu-io", "-f", "raw", "-c", command, raw_path));
 		assert_qemu_reads(path, raw_path);
 		assert_same_disk(path, raw_path);
-		assert_no_error(vhd_open(path, VHD_OPEN_WRITE, NULL, &vhd));
-		assert_no_error(blk_file_open(raw_path, BLK_FILE_WRITE, 0, &raw));
+		must(vhd_open(path, VHD_OPEN_WRITE, NULL, &vhd));
+		must(blk_file_open(raw_path, BLK_FILE_WRITE, 0, &raw));
 	}
-	assert_no_error(blk_close(vhd));
-	assert_no_error(blk_close(raw));
+	must(blk_close(vhd));
+	must(blk_close(raw));
 	test_dir_remove(dir);
 }
 
@@ -217,7 +220,7 @@ static void test_corpora(void **state)
 
 		if (!path)
 			break;
-		assert_no_error(vhd_open(path, 0, NULL, &vhd));
+		must(vhd_open(path, 0, NULL, &vhd));
 		vhd_get_info(vhd, &info);
 		assert_int_equal(info.type, cases[i].type);
 		assert_int_equal(info.size_bytes, cases[i].size_bytes);
@@ -240,15 +243,15 @@ static void test_differencing_is_refused(void **state)
 
 	(void)state;
 	if (path) {
-		assert_error(vhd_open(path, 0, NULL, &vhd), ERR_REFUSED);
+		must_fail(vhd_open(path, 0, NULL, &vhd), ERR_REFUSED);
 		assert_null(vhd);
-		assert_no_error(vhd_open(path, VHD_OPEN_INSPECT, NULL, &vhd));
+		must(vhd_open(path, VHD_OPEN_INSPECT, NULL, &vhd));
 		vhd_get_info(vhd, &info);
 		assert_int_equal(info.type, VHD_DIFFERENCING);
 		assert_int_equal(info.size_bytes, 4194304);
-		assert_error(blk_pread(vhd, &byte, 1, 0), ERR_REFUSED);
-		assert_error(blk_pwrite(vhd, &byte, 1, 0, 0), ERR_REFUSED);
-		assert_no_error(blk_close(vhd));
+		must_fail(blk_pread(vhd, &byte, 1, 0), ERR_REFUSED);
+		must_fail(blk_pwrite(vhd, &byte, 1, 0, 0), ERR_REFUSED);
+		must(blk_close(vhd));
 	}
 	test_dir_remove(dir);
 }
@@ -263,28 +266,28 @@ static void test_on_disk(void **state)
 	be32 bat[3];
 
 	(void)state;
-	assert_no_error(blk_mem_create(0, &file));
-	assert_no_error(vhd_create_on(file, &options, NULL, &vhd));
+	must(blk_mem_create(0, &file));
+	must(vhd_create_on(file, &options, NULL, &vhd));
 	assert_int_equal(file->size_bytes, 512 + 1024 + 512 + 512);
-	assert_no_error(blk_pwrite(vhd, "x", 1, 3 * MIB, 0));
-	assert_no_error(blk_flush(vhd));
-	assert_no_error(blk_pread(file, &first, sizeof first, 0));
-	assert_no_error(blk_pread(file, &last, sizeof last, file->size_bytes - sizeof last));
+	must(blk_pwrite(vhd, "x", 1, 3 * MIB, 0));
+	must(blk_flush(vhd));
+	must(blk_pread(file, &first, sizeof first, 0));
+	must(blk_pread(file, &last, sizeof last, file->size_bytes - sizeof last));
 	assert_memory_equal(&first, &last, sizeof first);
 	assert_memory_equal(first.cookie, "conectix", 8);
 	assert_int_equal(be64_get(first.header_offset), 512);
 	assert_int_equal(be64_get(first.current_bytes), options.size_bytes);
 	assert_int_equal(be32_get(first.type), 3);
-	assert_no_error(blk_pread(file, &header, sizeof header, 512));
+	must(blk_pread(file, &header, sizeof header, 512));
 	assert_memory_equal(header.cookie, "cxsparse", 8);
 	assert_int_equal(be64_get(header.bat_offset), 1536);
 	assert_int_equal(be32_get(header.bat_entries), 3);
 	assert_int_equal(be32_get(header.block_bytes), 2 << 20);
-	assert_no_error(blk_pread(file, bat, sizeof bat, 1536));
+	must(blk_pread(file, bat, sizeof bat, 1536));
 	assert_int_equal(be32_get(bat[0]), UINT32_MAX);
 	assert_int_equal((be32_get(bat[1]) * 512ull + 512) % 4096, 0);
 	assert_int_equal(be32_get(bat[2]), UINT32_MAX);
-	assert_no_error(blk_close(vhd));
+	must(blk_close(vhd));
 }
 
 /* "CHS Calculation": values that the specification's algorithm gives. */
@@ -331,13 +334,13 @@ static void test_create_refusals(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		assert_error(vhd_create(path, &cases[i], NULL, &vhd), ERR_REFUSED);
+		must_fail(vhd_create(path, &cases[i], NULL, &vhd), ERR_REFUSED);
 		assert_null(vhd);
 		assert_int_equal(access(path, F_OK), -1);
 	}
-	assert_no_error(vhd_create(path, &fine, NULL, &vhd));
-	assert_no_error(blk_close(vhd));
-	assert_error(vhd_create(path, &fine, NULL, &vhd), 0);
+	must(vhd_create(path, &fine, NULL, &vhd));
+	must(blk_close(vhd));
+	must_fail(vhd_create(path, &fine, NULL, &vhd), 0);
 	assert_int_equal(access(path, F_OK), 0);
 	test_dir_remove(dir);
 }

@@ -16,8 +16,10 @@
 
 #include "p2v/base/mem.h"
 #include "tests/base/lib-disk-user.h"
+#include "tests/base/lib-must.h"
 #include "tests/base/lib-overlay.h"
 #include "tests/base/lib-power-cut.h"
+#include "tests/base/lib-rng.h"
 #include "tests/vhdx/lib-vhdx.h"
 
 enum { PARENT, CHILD, FILES };
@@ -61,7 +63,7 @@ static void use(struct life *life, struct blk *disk, uint64_t seed)
 	struct disk_user_run run = {life->kind->requests, life->kind->flush_every, 0, 1,
 				    life->seed * 8 + seed};
 
-	assert_no_error(disk_user_use(life->user, disk, &run));
+	must(disk_user_use(life->user, disk, &run));
 }
 
 static struct blk *open_chain(struct blk *parent_file, unsigned parent_flags, struct blk *child_file,
@@ -69,7 +71,7 @@ static struct blk *open_chain(struct blk *parent_file, unsigned parent_flags, st
 {
 	struct blk *parent = vhdx_opened(parent_file, parent_flags), *child = NULL;
 
-	assert_no_error(vhdx_open_over(child_file, parent, child_flags, NULL, &child));
+	must(vhdx_open_over(child_file, parent, child_flags, NULL, &child));
 	return child;
 }
 
@@ -77,10 +79,10 @@ static void make_parent(struct life *life)
 {
 	struct blk *vhdx;
 
-	assert_no_error(vhdx_create_on(lent(life->files[PARENT]), &life->kind->parent, NULL, &vhdx));
+	must(vhdx_create_on(lent(life->files[PARENT]), &life->kind->parent, NULL, &vhdx));
 	use(life, vhdx, 0);
-	assert_no_error(vhdx_finish(vhdx));
-	assert_no_error(blk_close(vhdx));
+	must(vhdx_finish(vhdx));
+	must(blk_close(vhdx));
 	disk_user_all_is_durable(life->user);
 }
 
@@ -92,14 +94,14 @@ static void make_child(struct life *life)
 	};
 	struct blk *child;
 
-	assert_no_error(vhdx_create_on(lent(life->files[CHILD]), &options, NULL, &child));
+	must(vhdx_create_on(lent(life->files[CHILD]), &options, NULL, &child));
 	life->born = recording_tick(life->recording);
 	use(life, child, 1);
-	assert_no_error(vhdx_finish(child));
+	must(vhdx_finish(child));
 	disk_user_all_is_durable(life->user);
 	life->finished = recording_tick(life->recording);
 	use(life, child, 2);
-	assert_no_error(blk_close(child));
+	must(blk_close(child));
 }
 
 static void merge_child(struct life *life)
@@ -108,11 +110,11 @@ static void merge_child(struct life *life)
 				       VHDX_OPEN_WRITE);
 
 	life->merging = recording_tick(life->recording);
-	assert_no_error(vhdx_merge(child, &one_thread));
+	must(vhdx_merge(child, &one_thread));
 	disk_user_all_is_durable(life->user);
 	life->merged = recording_tick(life->recording);
 	use(life, child, 3);
-	assert_no_error(blk_close(child));
+	must(blk_close(child));
 	life->end = recording_tick(life->recording);
 }
 
@@ -129,7 +131,7 @@ static struct life *live(const struct kind *kind, uint64_t seed)
 	make_child(life);
 	merge_child(life);
 	for (unsigned i = 0; i < FILES; i++)
-		assert_no_error(blk_close(life->files[i]));
+		must(blk_close(life->files[i]));
 	return life;
 }
 
@@ -160,16 +162,16 @@ static struct err *judge(const struct life *life, uint64_t time, struct blk *par
 	if (!incomplete)
 		assert_no_errors_in(child);
 	vhdx = open_chain(borrowed(parent), 0, lent(child), VHDX_OPEN_WRITE | incomplete);
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_finish(vhdx));
 	if (new_blocks) {
 		struct err *err = disk_user_judge_new_blocks(life->user, vhdx);
 
-		assert_no_error(blk_close(vhdx));
+		must(blk_close(vhdx));
 		return err_wrap(err, "written after the cut");
 	}
 	TRY(judge_and_close(life, vhdx, "opened for writing"));
 	vhdx = open_chain(lent(parent), VHDX_OPEN_WRITE, lent(child), VHDX_OPEN_WRITE);
-	assert_no_error(vhdx_merge(vhdx, &one_thread));
+	must(vhdx_merge(vhdx, &one_thread));
 	assert_clean(child);
 	assert_clean(parent);
 	TRY(judge_and_close(life, vhdx, "the child after merging"));
@@ -216,7 +218,7 @@ static void try_life(const struct life *life, size_t states, struct tally *tally
 		if (!power_cut_pending(cut))
 			tries = 1;
 		for (size_t i = 0; i < tries; i++)
-			assert_no_error(try_state(life, cut, time, tally));
+			must(try_state(life, cut, time, tally));
 	}
 	power_cut_destroy(cut);
 }

@@ -13,6 +13,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/base/strv.h"
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-vhdx.h"
 #include "vhdx/locator.h"
 #include "vhdx/parent-path.h"
@@ -43,9 +44,9 @@ static void put(const char *path, const char *text, uint64_t offset)
 {
 	struct blk *vhdx;
 
-	assert_no_error(vhdx_open(path, VHDX_OPEN_WRITE, NULL, &vhdx));
-	assert_no_error(blk_pwrite(vhdx, text, strlen(text), offset, 0));
-	assert_no_error(blk_close(vhdx));
+	must(vhdx_open(path, VHDX_OPEN_WRITE, NULL, &vhdx));
+	must(blk_pwrite(vhdx, text, strlen(text), offset, 0));
+	must(blk_close(vhdx));
 }
 
 static void make(const char *path, const char *parent)
@@ -54,10 +55,10 @@ static void make(const char *path, const char *parent)
 	struct blk *vhdx;
 
 	if (parent)
-		assert_no_error(vhdx_open(parent, 0, NULL, &options.parent));
-	assert_no_error(vhdx_create(path, &options, NULL, &vhdx));
-	assert_no_error(vhdx_finish(vhdx));
-	assert_no_error(blk_close(vhdx));
+		must(vhdx_open(parent, 0, NULL, &options.parent));
+	must(vhdx_create(path, &options, NULL, &vhdx));
+	must(vhdx_finish(vhdx));
+	must(blk_close(vhdx));
 }
 
 static void assert_holds(const char *path, const char *text, uint64_t offset)
@@ -65,22 +66,16 @@ static void assert_holds(const char *path, const char *text, uint64_t offset)
 	CLEANUP_BLK struct blk *vhdx = NULL;
 	char got[32] = "";
 
-	assert_no_error(vhdx_open(path, 0, NULL, &vhdx));
-	assert_no_error(blk_pread(vhdx, got, strlen(text), offset));
+	must(vhdx_open(path, 0, NULL, &vhdx));
+	must(blk_pread(vhdx, got, strlen(text), offset));
 	assert_string_equal(got, text);
 }
 
 static void assert_refused(const char *path, unsigned flags, const char *part)
 {
 	struct blk *vhdx;
-	struct err *err = vhdx_open(path, flags, NULL, &vhdx);
 
-	if (!err)
-		fail_msg("%s opens, though it should say \"%s\"", path, part);
-	if (err_kind(err) != ERR_REFUSED || !strstr(err_message(err), part) || !err_advice(err))
-		fail_msg("\"%s\" (kind %d, advice: %s) instead of \"%s\"", err_message(err), err_kind(err),
-			 err_advice(err) ? err_advice(err) : "none", part);
-	err_free(err);
+	must_refuse(vhdx_open(path, flags, NULL, &vhdx), part);
 }
 
 /* Base, and two above it in other folders. */
@@ -135,8 +130,8 @@ static void test_missing(void **state)
 	assert_refused("a/b/mid.vhdx", VHDX_OPEN_WRITE, "a/b/base.vhdx does not exist");
 	assert_refused("c/top.vhdx", 0, "a/b/../base.vhdx does not exist");
 	/* Looking into it needs no parent. */
-	assert_no_error(vhdx_open("a/b/mid.vhdx", VHDX_OPEN_INSPECT, NULL, &vhdx));
-	assert_no_error(blk_close(vhdx));
+	must(vhdx_open("a/b/mid.vhdx", VHDX_OPEN_INSPECT, NULL, &vhdx));
+	must(blk_close(vhdx));
 	assert_int_equal(mkdir("a/base.vhdx", 0777), 0);
 	assert_refused("a/b/mid.vhdx", 0, "a/b/../base.vhdx is no file");
 	assert_int_equal(rmdir("a/base.vhdx"), 0);
@@ -168,12 +163,12 @@ static void set_data_write_guid(const char *path, const struct guid *guid)
 {
 	struct blk *file;
 
-	assert_no_error(blk_file_open(path, BLK_FILE_WRITE, 0, &file));
+	must(blk_file_open(path, BLK_FILE_WRITE, 0, &file));
 	for (uint64_t at = VHDX_HEADER_1_OFFSET; at <= VHDX_HEADER_2_OFFSET; at += VHDX_HEADER_1_OFFSET) {
 		poke(file, at + offsetof(struct vhdx_disk_header, data_write_guid), guid, sizeof *guid);
 		fix_checksum(file, at, VHDX_HEADER_BYTES);
 	}
-	assert_no_error(blk_close(file));
+	must(blk_close(file));
 }
 
 static struct guid data_write_guid(const char *path)
@@ -181,8 +176,8 @@ static struct guid data_write_guid(const char *path)
 	CLEANUP_VHDX_INFO struct vhdx_info info = {0};
 	CLEANUP_BLK struct blk *vhdx = NULL;
 
-	assert_no_error(vhdx_open(path, VHDX_OPEN_INSPECT, NULL, &vhdx));
-	assert_no_error(vhdx_get_info(vhdx, &info));
+	must(vhdx_open(path, VHDX_OPEN_INSPECT, NULL, &vhdx));
+	must(vhdx_get_info(vhdx, &info));
 	return info.header.data_write_guid;
 }
 
@@ -219,16 +214,16 @@ static void test_incomplete_parent(void **state)
 	make_chain();
 	base = data_write_guid("a/base.vhdx");
 	assert_int_equal(remove("a/base.vhdx"), 0);
-	assert_no_error(vhdx_create("a/base.vhdx", &options, NULL, &vhdx));
-	assert_no_error(blk_close(vhdx));
+	must(vhdx_create("a/base.vhdx", &options, NULL, &vhdx));
+	must(blk_close(vhdx));
 	set_data_write_guid("a/base.vhdx", &base);
 	assert_refused("c/top.vhdx", 0, "a/b/../base.vhdx: is incomplete");
-	assert_no_error(vhdx_open("c/top.vhdx", VHDX_OPEN_INCOMPLETE, NULL, &vhdx));
-	assert_no_error(blk_close(vhdx));
+	must(vhdx_open("c/top.vhdx", VHDX_OPEN_INCOMPLETE, NULL, &vhdx));
+	must(blk_close(vhdx));
 	/* Nor can a child be made over it. */
-	assert_no_error(vhdx_open("a/base.vhdx", VHDX_OPEN_INCOMPLETE, NULL, &options.parent));
-	assert_error(vhdx_create("no.vhdx", &options, NULL, &vhdx), ERR_REFUSED);
-	assert_no_error(blk_close(options.parent));
+	must(vhdx_open("a/base.vhdx", VHDX_OPEN_INCOMPLETE, NULL, &options.parent));
+	must_fail(vhdx_create("no.vhdx", &options, NULL, &vhdx), ERR_REFUSED);
+	must(blk_close(options.parent));
 	leave(&place);
 }
 
@@ -249,10 +244,10 @@ static void test_options(void **state)
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
 		struct vhdx_create_options options = bad[i];
 
-		assert_no_error(vhdx_open("base.vhdx", 0, NULL, &options.parent));
-		assert_error(vhdx_create("kid.vhdx", &options, NULL, &vhdx), ERR_REFUSED);
+		must(vhdx_open("base.vhdx", 0, NULL, &options.parent));
+		must_fail(vhdx_create("kid.vhdx", &options, NULL, &vhdx), ERR_REFUSED);
 		assert_int_equal(access("kid.vhdx", F_OK), -1);
-		assert_no_error(blk_close(options.parent));
+		must(blk_close(options.parent));
 	}
 	leave(&place);
 }
@@ -267,30 +262,30 @@ static void test_given_parent(void **state)
 	(void)state;
 	make("base.vhdx", NULL);
 	make("kid.vhdx", "base.vhdx");
-	assert_no_error(blk_file_open("kid.vhdx", BLK_FILE_WRITE, 0, &file));
-	assert_no_error(blk_mem_create(MIB + 4096, &parent));
-	assert_no_error(blk_pwrite(parent, "end", 3, MIB + 4093, 0));
-	assert_no_error(vhdx_open_over(file, parent, VHDX_OPEN_WRITE, NULL, &vhdx));
+	must(blk_file_open("kid.vhdx", BLK_FILE_WRITE, 0, &file));
+	must(blk_mem_create(MIB + 4096, &parent));
+	must(blk_pwrite(parent, "end", 3, MIB + 4093, 0));
+	must(vhdx_open_over(file, parent, VHDX_OPEN_WRITE, NULL, &vhdx));
 	memset(got, 1, sizeof got);
-	assert_no_error(blk_pread(vhdx, got, sizeof got, MIB));
+	must(blk_pread(vhdx, got, sizeof got, MIB));
 	assert_memory_equal(got + 4093, "end", 3);
 	assert_true(blk_is_zero(got + 4096, 4096));
 	/* A sector that is written in part keeps the rest of what the parent has. */
-	assert_no_error(blk_pwrite(vhdx, "x", 1, MIB + 4092, 0));
-	assert_no_error(blk_pread(vhdx, got, 5, MIB + 4092));
+	must(blk_pwrite(vhdx, "x", 1, MIB + 4092, 0));
+	must(blk_pread(vhdx, got, 5, MIB + 4092));
 	assert_memory_equal(got, "xend\0", 5);
-	assert_error(vhdx_merge(vhdx, NULL), ERR_FAILED);
-	assert_no_error(blk_close(vhdx));
-	assert_no_error(blk_mem_create(MIB, &parent));
+	must_fail(vhdx_merge(vhdx, NULL), ERR_FAILED);
+	must(blk_close(vhdx));
+	must(blk_mem_create(MIB, &parent));
 	parent->logical_sector_bytes = 4096;
-	assert_no_error(blk_file_open("kid.vhdx", 0, 0, &file));
-	assert_error(vhdx_open_over(file, parent, 0, NULL, &vhdx), ERR_REFUSED);
+	must(blk_file_open("kid.vhdx", 0, 0, &file));
+	must_fail(vhdx_open_over(file, parent, 0, NULL, &vhdx), ERR_REFUSED);
 	/* A parent for a file that has none. */
-	assert_no_error(blk_close(file));
-	assert_no_error(blk_file_open("base.vhdx", 0, 0, &file));
-	assert_error(vhdx_open_over(file, parent, 0, NULL, &vhdx), ERR_REFUSED);
-	assert_no_error(blk_close(file));
-	assert_no_error(blk_close(parent));
+	must(blk_close(file));
+	must(blk_file_open("base.vhdx", 0, 0, &file));
+	must_fail(vhdx_open_over(file, parent, 0, NULL, &vhdx), ERR_REFUSED);
+	must(blk_close(file));
+	must(blk_close(parent));
 	leave(&place);
 }
 
@@ -304,10 +299,10 @@ static void test_merge(void **state)
 	make_chain();
 	mid = data_write_guid("a/b/mid.vhdx");
 	/* The one in the middle goes into the base; who lies over it does not notice. */
-	assert_no_error(vhdx_open("a/b/mid.vhdx", VHDX_OPEN_WRITE | VHDX_OPEN_MERGE, NULL, &vhdx));
-	assert_no_error(vhdx_merge(vhdx, NULL));
-	assert_no_error(vhdx_merge(vhdx, NULL));
-	assert_no_error(blk_close(vhdx));
+	must(vhdx_open("a/b/mid.vhdx", VHDX_OPEN_WRITE | VHDX_OPEN_MERGE, NULL, &vhdx));
+	must(vhdx_merge(vhdx, NULL));
+	must(vhdx_merge(vhdx, NULL));
+	must(blk_close(vhdx));
 	after = data_write_guid("a/b/mid.vhdx");
 	assert_true(guid_equal(&mid, &after));
 	assert_holds("a/base.vhdx", "middle", MIB);
@@ -315,20 +310,20 @@ static void test_merge(void **state)
 	assert_holds("c/top.vhdx", "base", 1000);
 	assert_holds("c/top.vhdx", "top", 2 * MIB);
 	/* Then the top into the middle, down into the base. */
-	assert_no_error(vhdx_open("c/top.vhdx", VHDX_OPEN_WRITE | VHDX_OPEN_MERGE, NULL, &vhdx));
-	assert_no_error(vhdx_merge(vhdx, NULL));
-	assert_no_error(blk_pwrite(vhdx, "more", 4, 5000, 0));
-	assert_no_error(blk_close(vhdx));
+	must(vhdx_open("c/top.vhdx", VHDX_OPEN_WRITE | VHDX_OPEN_MERGE, NULL, &vhdx));
+	must(vhdx_merge(vhdx, NULL));
+	must(blk_pwrite(vhdx, "more", 4, 5000, 0));
+	must(blk_close(vhdx));
 	assert_holds("a/b/mid.vhdx", "top", 2 * MIB);
 	assert_holds("c/top.vhdx", "more", 5000);
 	/* What is no child. */
-	assert_no_error(vhdx_open("a/base.vhdx", VHDX_OPEN_WRITE | VHDX_OPEN_MERGE, NULL, &vhdx));
-	assert_error(vhdx_merge(vhdx, NULL), ERR_REFUSED);
-	assert_no_error(blk_close(vhdx));
+	must(vhdx_open("a/base.vhdx", VHDX_OPEN_WRITE | VHDX_OPEN_MERGE, NULL, &vhdx));
+	must_fail(vhdx_merge(vhdx, NULL), ERR_REFUSED);
+	must(blk_close(vhdx));
 	/* Without the flag the parent is not written. */
-	assert_no_error(vhdx_open("c/top.vhdx", VHDX_OPEN_WRITE, NULL, &vhdx));
-	assert_error(vhdx_merge(vhdx, NULL), ERR_FAILED);
-	assert_no_error(blk_close(vhdx));
+	must(vhdx_open("c/top.vhdx", VHDX_OPEN_WRITE, NULL, &vhdx));
+	must_fail(vhdx_merge(vhdx, NULL), ERR_FAILED);
+	must(blk_close(vhdx));
 	assert_holds("c/top.vhdx", "more", 5000);
 	leave(&place);
 }
@@ -358,12 +353,12 @@ static void test_paths(void **state)
 		CLEANUP_TEXT struct text all = {0};
 
 		if (cases[i].relative)
-			assert_no_error(vhdx_locator_set(&locator, VHDX_LOCATOR_RELATIVE, cases[i].relative));
+			must(vhdx_locator_set(&locator, VHDX_LOCATOR_RELATIVE, cases[i].relative));
 		if (cases[i].volume)
-			assert_no_error(vhdx_locator_set(&locator, VHDX_LOCATOR_VOLUME, cases[i].volume));
+			must(vhdx_locator_set(&locator, VHDX_LOCATOR_VOLUME, cases[i].volume));
 		if (cases[i].absolute)
-			assert_no_error(vhdx_locator_set(&locator, VHDX_LOCATOR_ABSOLUTE, cases[i].absolute));
-		assert_no_error(vhdx_parent_paths(cases[i].child, &locator, &paths));
+			must(vhdx_locator_set(&locator, VHDX_LOCATOR_ABSOLUTE, cases[i].absolute));
+		must(vhdx_parent_paths(cases[i].child, &locator, &paths));
 		for (size_t k = 0; k < paths.count; k++)
 			text_addf(&all, "%s%s", k ? "|" : "", paths.items[k]);
 		assert_string_equal(all.data ? all.data : "", cases[i].expected);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-stream.h"
 
 #define MAX_LEVELS 4u
@@ -29,8 +30,8 @@ static struct blk *open_parents(struct chain *c, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		struct blk *file = borrowed(c->files[i]), *parent = vhdx;
 
-		assert_no_error(parent ? vhdx_open_over(file, parent, 0, NULL, &vhdx)
-				       : vhdx_open_on(file, 0, NULL, &vhdx));
+		must(parent ? vhdx_open_over(file, parent, 0, NULL, &vhdx)
+			    : vhdx_open_on(file, 0, NULL, &vhdx));
 	}
 	return vhdx;
 }
@@ -40,18 +41,18 @@ static void open_last(struct chain *c, struct blk *file)
 	struct blk *parent = open_parents(c, c->levels - 1);
 
 	c->files[c->levels - 1] = file;
-	assert_no_error(parent ? vhdx_open_over(file, parent, VHDX_OPEN_WRITE, NULL, &c->stream.vhdx)
-			       : vhdx_open_on(file, VHDX_OPEN_WRITE, NULL, &c->stream.vhdx));
+	must(parent ? vhdx_open_over(file, parent, VHDX_OPEN_WRITE, NULL, &c->stream.vhdx)
+		    : vhdx_open_on(file, VHDX_OPEN_WRITE, NULL, &c->stream.vhdx));
 }
 
 static void close_and_open(struct chain *c)
 {
 	struct blk *copy;
 
-	assert_no_error(blk_flush(c->stream.vhdx));
+	must(blk_flush(c->stream.vhdx));
 	copy = copy_of(c->files[c->levels - 1]);
 	assert_no_errors_in(copy);
-	assert_no_error(blk_close(c->stream.vhdx));
+	must(blk_close(c->stream.vhdx));
 	open_last(c, copy);
 }
 
@@ -61,13 +62,13 @@ static void add_level(struct chain *c, const struct vhdx_create_options *options
 	struct blk *file;
 
 	o.parent = open_parents(c, c->levels);
-	assert_no_error(blk_mem_create(0, &file));
-	assert_no_error(vhdx_create_on(file, &o, NULL, &c->stream.vhdx));
+	must(blk_mem_create(0, &file));
+	must(vhdx_create_on(file, &o, NULL, &c->stream.vhdx));
 	c->files[c->levels++] = file;
 	/* Half of the time it is written to before it is finished. */
 	for (unsigned i = 0; c->levels % 2 && i < 20; i++)
 		stream_request(&c->stream);
-	assert_no_error(vhdx_finish(c->stream.vhdx));
+	must(vhdx_finish(c->stream.vhdx));
 	assert_clean(file);
 	stream_compare(&c->stream);
 }
@@ -84,10 +85,10 @@ static void work_on_level(struct chain *c, unsigned requests)
 			stream_compare(&c->stream);
 		}
 	}
-	assert_no_error(vhdx_finish(c->stream.vhdx));
+	must(vhdx_finish(c->stream.vhdx));
 	assert_clean(c->files[c->levels - 1]);
 	copy = copy_of(c->files[c->levels - 1]);
-	assert_no_error(blk_close(c->stream.vhdx));
+	must(blk_close(c->stream.vhdx));
 	c->files[c->levels - 1] = copy;
 }
 
@@ -127,9 +128,9 @@ static void test_streams(void **state)
 		}
 		c.stream.vhdx = open_parents(&c, levels);
 		stream_compare(&c.stream);
-		assert_no_error(blk_close(c.stream.vhdx));
+		must(blk_close(c.stream.vhdx));
 		while (levels--)
-			assert_no_error(blk_close(c.files[levels]));
+			must(blk_close(c.files[levels]));
 		stream_deinit(&c.stream);
 	}
 }

@@ -14,6 +14,8 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
+#include "tests/base/lib-rng.h"
 #include "tests/vhdx/lib-damage.h"
 #include "vhdx/repair.h"
 
@@ -55,7 +57,7 @@ static void try_all(struct blk *file)
 		if (err) {
 			assert_non_null(err_message(err));
 			err_free(err);
-			assert_no_error(blk_close(opened));
+			must(blk_close(opened));
 			continue;
 		}
 		use_all(vhdx);
@@ -77,15 +79,15 @@ static void try_repair(struct blk *file)
 
 	if (err) {
 		assert_non_null(err_advice(err));
-		assert_error(err, ERR_REFUSED);
+		must_fail(err, ERR_REFUSED);
 		return;
 	}
-	assert_no_error(blk_mem_create(0, &backup));
-	assert_no_error(vhdx_repair_back_up(plan, backup));
-	assert_no_error(vhdx_repair_apply(plan, repaired));
+	must(blk_mem_create(0, &backup));
+	must(vhdx_repair_back_up(plan, backup));
+	must(vhdx_repair_apply(plan, repaired));
 	assert_clean(repaired);
-	assert_no_error(blk_close(vhdx_opened(copy_of(repaired), VHDX_OPEN_WRITE)));
-	assert_no_error(vhdx_repair_undo(repaired, backup));
+	must(blk_close(vhdx_opened(copy_of(repaired), VHDX_OPEN_WRITE)));
+	must(vhdx_repair_undo(repaired, backup));
 	assert_int_equal(repaired->size_bytes, file->size_bytes);
 	assert_same_range(repaired, file, file->size_bytes, 0);
 }
@@ -129,8 +131,8 @@ static void test_random_damage(void **state)
 		try_all(file);
 		try_repair(file);
 	}
-	assert_no_error(blk_close(samples[0]));
-	assert_no_error(blk_close(samples[1]));
+	must(blk_close(samples[0]));
+	must(blk_close(samples[1]));
 }
 
 /* The places that a format without checksums there cannot speak for: the disk's size may be another valid
@@ -175,14 +177,14 @@ static void test_every_place(void **state)
 		struct vhdx_check_result result;
 		struct blk *vhdx;
 
-		assert_no_error(blk_pread(good, &old, 1, at));
+		must(blk_pread(good, &old, 1, at));
 		poke(good, at, &new, 1);
-		assert_no_error(vhdx_check_on(good, NULL, NULL, &result));
+		must(vhdx_check_on(good, NULL, NULL, &result));
 		if (!result.errors && !result.warnings && !is_beyond_proof(at)) {
 			vhdx = vhdx_opened(borrowed(good), 0);
 			assert_int_equal(vhdx->size_bytes, expected->size_bytes);
 			assert_same_range(vhdx, expected, DAMAGE_DISK_BYTES, 0);
-			assert_no_error(blk_close(vhdx));
+			must(blk_close(vhdx));
 		}
 		poke(good, at, &old, 1);
 	}
@@ -204,18 +206,18 @@ static void test_truncation(void **state)
 
 			/* As far as anyone can see, it ends there. */
 			file->size_bytes = mib * MIB - (mib ? less * 100 : 0);
-			assert_no_error(vhdx_check_on(file, NULL, NULL, &result));
+			must(vhdx_check_on(file, NULL, NULL, &result));
 			err = vhdx_open_on(file, 0, NULL, &vhdx);
 			if (!err) {
 				assert_same_range(vhdx, reference, DAMAGE_DISK_BYTES, 0);
 				assert_int_equal(result.errors, 0);
-				assert_no_error(blk_close(vhdx));
+				must(blk_close(vhdx));
 				continue;
 			}
 			refused++;
 			assert_true(result.errors > 0);
-			assert_error(err, ERR_REFUSED);
-			assert_no_error(blk_close(file));
+			must_fail(err, ERR_REFUSED);
+			must(blk_close(file));
 		}
 	}
 	/* All lengths but the full one: the last block is in use. */
@@ -234,11 +236,11 @@ static void fail_at(struct blk *good, struct blk *reference, enum blk_op op, uns
 	struct err *err;
 
 	memset(data, 0xee, sizeof data);
-	assert_no_error(blk_fault_create(inner, &fault, 1, &faulty));
+	must(blk_fault_create(inner, &fault, 1, &faulty));
 	err = vhdx_open_on(faulty, VHDX_OPEN_WRITE, NULL, &vhdx);
 	if (err) {
-		assert_error(err, ERR_FAILED);
-		assert_no_error(blk_close(faulty));
+		must_fail(err, ERR_FAILED);
+		must(blk_close(faulty));
 		return;
 	}
 	for (unsigned i = 0; i < 3; i++) {
@@ -256,9 +258,9 @@ static void fail_at(struct blk *good, struct blk *reference, enum blk_op op, uns
 	vhdx = vhdx_opened(left, VHDX_OPEN_WRITE);
 	for (uint64_t offset = 0; offset < DAMAGE_DISK_BYTES; offset += 2 * MIB)
 		assert_same_range(vhdx, reference, MIB, offset);
-	assert_no_error(blk_pread(vhdx, data, 1, MIB + 5));
+	must(blk_pread(vhdx, data, 1, MIB + 5));
 	assert_true(failed || data[0] == 0xee);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 static void test_failing_device(void **state)

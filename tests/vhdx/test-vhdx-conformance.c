@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-vhdx.h"
 
 struct shape {
@@ -45,7 +47,7 @@ static void run_suite(struct blk *vhdx, struct blk *file, const char *name, bool
 	content = blk_conformance_run(vhdx, name);
 	expect_content(copy_of(file), flags, content);
 	if (finish)
-		assert_no_error(vhdx_finish(vhdx));
+		must(vhdx_finish(vhdx));
 	expect_content(copy_of(file), flags, content);
 	if (finish) {
 		assert_clean(file);
@@ -58,14 +60,14 @@ static void check_in_memory(const struct shape *shape)
 	struct blk *file, *copy, *vhdx = vhdx_in_memory(&shape->options, &file);
 
 	run_suite(vhdx, file, shape->name, false);
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_finish(vhdx));
 	/* From here on changes go through the log. */
 	run_suite(vhdx, file, shape->name, true);
 	copy = copy_of(file);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	vhdx = vhdx_opened(copy, VHDX_OPEN_WRITE);
 	run_suite(vhdx, copy, shape->name, true);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 static void test_in_memory(void **state)
@@ -84,17 +86,17 @@ static void test_child(void **state)
 
 	(void)state;
 	options.parent = vhdx_in_memory(&options, &file);
-	assert_no_error(blk_pwrite(options.parent, "parent", 6, 5 * MIB, 0));
-	assert_no_error(vhdx_finish(options.parent));
+	must(blk_pwrite(options.parent, "parent", 6, 5 * MIB, 0));
+	must(vhdx_finish(options.parent));
 	options.block_bytes = 2 << 20;
 	vhdx = vhdx_in_memory(&options, &file);
-	assert_no_error(vhdx_finish(vhdx));
-	assert_no_error(blk_zero(vhdx, 6, 5 * MIB, 0));
+	must(vhdx_finish(vhdx));
+	must(blk_zero(vhdx, 6, 5 * MIB, 0));
 	content = blk_conformance_run(vhdx, "child");
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_finish(vhdx));
 	assert_clean(file);
 	blk_conformance_expect(vhdx, content);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 static void test_in_a_file(void **state)
@@ -107,16 +109,16 @@ static void test_in_a_file(void **state)
 	struct blk *vhdx;
 
 	(void)state;
-	assert_no_error(vhdx_create(path, &options, NULL, &vhdx));
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_create(path, &options, NULL, &vhdx));
+	must(vhdx_finish(vhdx));
 	content = blk_conformance_run(vhdx, "file");
-	assert_no_error(blk_close(vhdx));
-	assert_no_error(vhdx_check(path, NULL, NULL, &result));
+	must(blk_close(vhdx));
+	must(vhdx_check(path, NULL, NULL, &result));
 	assert_int_equal(result.errors + result.warnings, 0);
 	assert_int_equal(result.blocks_checked, 5);
-	assert_no_error(vhdx_open(path, 0, NULL, &vhdx));
+	must(vhdx_open(path, 0, NULL, &vhdx));
 	blk_conformance_read_only(vhdx, content);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	test_dir_remove(dir);
 }
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-vhdx.h"
 
 #define EXIT_SKIPPED 77
@@ -44,7 +45,7 @@ static void check_info(struct blk *vhdx, const struct known_file *known)
 {
 	CLEANUP_VHDX_INFO struct vhdx_info info = {0};
 
-	assert_no_error(vhdx_get_info(vhdx, &info));
+	must(vhdx_get_info(vhdx, &info));
 	assert_string_equal(info.creator, known->creator);
 	assert_int_equal(info.header.version, 1);
 	assert_true(info.header.other_is_valid);
@@ -80,26 +81,26 @@ static void check_file(const char *dir, const struct known_file *known)
 
 	print_message("  %s\n", known->name);
 	before = RUN("sha256sum", path);
-	assert_no_error(vhdx_check(path, NULL, NULL, &result));
+	must(vhdx_check(path, NULL, NULL, &result));
 	assert_int_equal(result.errors, 0);
 	assert_int_equal(result.warnings, known->replayed_entries ? 1 : 0);
-	assert_no_error(vhdx_open(path, 0, NULL, &vhdx));
+	must(vhdx_open(path, 0, NULL, &vhdx));
 	check_info(vhdx, known);
 	check_content(vhdx, known);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	after = RUN("sha256sum", path);
 	assert_string_equal(before, after);
-	assert_no_error(vhdx_open(path, VHDX_OPEN_WRITE, NULL, &vhdx));
+	must(vhdx_open(path, VHDX_OPEN_WRITE, NULL, &vhdx));
 	check_content(vhdx, known);
-	assert_no_error(blk_pwrite(vhdx, "changed", 7, known->size_bytes - 7, 0));
-	assert_no_error(vhdx_finish(vhdx));
-	assert_no_error(blk_close(vhdx));
-	assert_no_error(vhdx_check(path, NULL, NULL, &result));
+	must(blk_pwrite(vhdx, "changed", 7, known->size_bytes - 7, 0));
+	must(vhdx_finish(vhdx));
+	must(blk_close(vhdx));
+	must(vhdx_check(path, NULL, NULL, &result));
 	assert_int_equal(result.errors + result.warnings, 0);
 	if (known->hashed_bytes != known->size_bytes) {
-		assert_no_error(vhdx_open(path, 0, NULL, &vhdx));
+		must(vhdx_open(path, 0, NULL, &vhdx));
 		check_content(vhdx, known);
-		assert_no_error(blk_close(vhdx));
+		must(blk_close(vhdx));
 	}
 	free(RUN("qemu-img", "check", "-q", path));
 }
@@ -130,9 +131,9 @@ static void check_child_info(const char *path)
 	CLEANUP_BLK struct blk *vhdx = NULL;
 	uint8_t byte;
 
-	assert_no_error(vhdx_open(path, VHDX_OPEN_INSPECT, NULL, &vhdx));
-	assert_error(blk_pread(vhdx, &byte, 1, 0), ERR_REFUSED);
-	assert_no_error(vhdx_get_info(vhdx, &info));
+	must(vhdx_open(path, VHDX_OPEN_INSPECT, NULL, &vhdx));
+	must_fail(blk_pread(vhdx, &byte, 1, 0), ERR_REFUSED);
+	must(vhdx_get_info(vhdx, &info));
 	assert_int_equal(info.disk.type, VHDX_TYPE_DIFFERENCING);
 	assert_int_equal(info.disk.blocks_by_state[VHDX_BLOCK_PARTIALLY_PRESENT], 1);
 	assert_int_equal(info.disk.blocks_by_state[VHDX_BLOCK_NOT_PRESENT], 1);
@@ -145,7 +146,7 @@ static void check_child_content(const char *path)
 	CLEANUP_BLK struct blk *vhdx = NULL;
 	CLEANUP_FREE char *sum = NULL;
 
-	assert_no_error(vhdx_open(path, 0, NULL, &vhdx));
+	must(vhdx_open(path, 0, NULL, &vhdx));
 	sum = sha256_of(vhdx, vhdx->size_bytes);
 	assert_string_equal(sum, DIFFERENCING_SHA256);
 }
@@ -162,19 +163,19 @@ static void test_differencing(void **state)
 	struct blk *vhdx;
 
 	(void)state;
-	assert_no_error(vhdx_check(path, NULL, NULL, &result));
+	must(vhdx_check(path, NULL, NULL, &result));
 	assert_int_equal(result.errors + result.warnings, 0);
 	check_child_info(path);
-	assert_error(vhdx_open(path, 0, NULL, &vhdx), ERR_REFUSED);
-	assert_error(vhdx_open(path, VHDX_OPEN_WRITE, NULL, &vhdx), ERR_REFUSED);
+	must_fail(vhdx_open(path, 0, NULL, &vhdx), ERR_REFUSED);
+	must_fail(vhdx_open(path, VHDX_OPEN_WRITE, NULL, &vhdx), ERR_REFUSED);
 	parent = corpus_file(dir, "vhdx/fat-parent.vhdx.xz");
 	before = RUN("sha256sum", parent);
 	check_child_content(path);
 	/* Written, as only its parent is not. */
-	assert_no_error(vhdx_open(path, VHDX_OPEN_WRITE, NULL, &vhdx));
-	assert_no_error(blk_pwrite(vhdx, "changed", 7, 3 << 20, 0));
-	assert_no_error(blk_close(vhdx));
-	assert_no_error(vhdx_check(path, NULL, NULL, &result));
+	must(vhdx_open(path, VHDX_OPEN_WRITE, NULL, &vhdx));
+	must(blk_pwrite(vhdx, "changed", 7, 3 << 20, 0));
+	must(blk_close(vhdx));
+	must(vhdx_check(path, NULL, NULL, &result));
 	assert_int_equal(result.errors + result.warnings, 0);
 	after = RUN("sha256sum", parent);
 	assert_string_equal(before, after);

@@ -17,6 +17,8 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
+#include "tests/base/lib-must.h"
+#include "tests/base/lib-rng.h"
 #include "tests/vhdx/lib-stream.h"
 
 #define REQUESTS 30u
@@ -76,17 +78,17 @@ static void qemu_open(struct qemu *q, const char *dir, const char *path, bool wr
 	if (!writes)
 		argv[8] = "--read-only";
 	unlink(pid_file);
-	assert_no_error(child_start(argv, log, &options, &q->child));
+	must(child_start(argv, log, &options, &q->child));
 	while (access(pid_file, F_OK)) {
 		if (child_wait(q->child, 10000000) >= 0 || run_now_ns() > give_up_ns)
 			fail_msg("qemu-nbd takes no connections for %s", path);
 	}
-	assert_no_error(blk_nbd_open(uri, writes ? BLK_NBD_WRITE : 0, &q->blk));
+	must(blk_nbd_open(uri, writes ? BLK_NBD_WRITE : 0, &q->blk));
 }
 
 static void qemu_close(struct qemu *q)
 {
-	assert_no_error(blk_close(q->blk));
+	must(blk_close(q->blk));
 	child_stop(q->child, LIMIT_NS);
 }
 
@@ -146,7 +148,7 @@ static struct blk *vhdi_opened(const char *path)
 	if (libvhdi_file_initialize(&vhdi->file, &error) != 1 ||
 	    libvhdi_file_open(vhdi->file, path, LIBVHDI_OPEN_READ, &error) != 1 ||
 	    libvhdi_file_get_media_size(vhdi->file, &vhdi->blk.size_bytes, &error) != 1)
-		assert_no_error(vhdi_failed(&vhdi->blk, error));
+		must(vhdi_failed(&vhdi->blk, error));
 	return &vhdi->blk;
 }
 
@@ -172,7 +174,7 @@ static void assert_file_has_no_errors(const char *path)
 {
 	CLEANUP_BLK struct blk *file = NULL;
 
-	assert_no_error(blk_file_open(path, 0, 0, &file));
+	must(blk_file_open(path, 0, 0, &file));
 	assert_no_errors_in(file);
 }
 
@@ -183,17 +185,17 @@ static void compare_all(struct stream *s, const char *dir, const char *path, boo
 	struct blk *reader;
 	struct qemu qemu;
 
-	assert_no_error(blk_file_open(path, 0, 0, &file));
+	must(blk_file_open(path, 0, 0, &file));
 	if (is_ours)
 		assert_clean(file);
 	else
 		assert_no_errors_in(file);
-	assert_no_error(vhdx_open(path, 0, NULL, &reader));
+	must(vhdx_open(path, 0, NULL, &reader));
 	compare(s, reader);
-	assert_no_error(blk_close(reader));
+	must(blk_close(reader));
 	reader = vhdi_opened(path);
 	compare(s, reader);
-	assert_no_error(blk_close(reader));
+	must(blk_close(reader));
 	/* QEMU 7.2 opens no files with sectors of 4096 bytes. */
 	if (s->model->logical_sector_bytes == 4096)
 		return;
@@ -225,11 +227,11 @@ static void live_ours(uint64_t seed)
 	struct stream s;
 
 	start_stream(&s, &shape, seed);
-	assert_no_error(vhdx_create(path, &shape.options, NULL, &s.vhdx));
+	must(vhdx_create(path, &shape.options, NULL, &s.vhdx));
 	run_requests(&s, REQUESTS / 2);
-	assert_no_error(vhdx_finish(s.vhdx));
+	must(vhdx_finish(s.vhdx));
 	run_requests(&s, REQUESTS / 2);
-	assert_no_error(blk_close(s.vhdx));
+	must(blk_close(s.vhdx));
 	compare_all(&s, dir, path, true);
 	stream_deinit(&s);
 	test_dir_remove(dir);
@@ -263,14 +265,14 @@ static void live_qemus(uint64_t seed)
 	s.max_clear_bytes = 4 * MIB;
 	run_requests(&s, REQUESTS);
 	s.max_clear_bytes = 0;
-	assert_no_error(blk_flush(s.vhdx));
+	must(blk_flush(s.vhdx));
 	qemu_close(&qemu);
 	compare_all(&s, dir, path, false);
 	/* And on from there. */
-	assert_no_error(vhdx_open(path, VHDX_OPEN_WRITE, NULL, &s.vhdx));
+	must(vhdx_open(path, VHDX_OPEN_WRITE, NULL, &s.vhdx));
 	run_requests(&s, REQUESTS / 3);
-	assert_no_error(vhdx_finish(s.vhdx));
-	assert_no_error(blk_close(s.vhdx));
+	must(vhdx_finish(s.vhdx));
+	must(blk_close(s.vhdx));
 	assert_file_has_no_errors(path);
 	compare_all(&s, dir, path, false);
 	stream_deinit(&s);

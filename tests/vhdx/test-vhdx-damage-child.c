@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-damage.h"
 
 #define DISK_BYTES (8 * MIB)
@@ -40,20 +41,20 @@ static struct pair make_pair(void)
 
 	memset(block, 0xaa, MIB);
 	for (uint64_t at = 0; at < DISK_BYTES; at += MIB)
-		assert_no_error(blk_pwrite(base, block, MIB, at, 0));
-	assert_no_error(vhdx_finish(base));
+		must(blk_pwrite(base, block, MIB, at, 0));
+	must(vhdx_finish(base));
 	pair.base = copy_of(base_file);
-	assert_no_error(blk_mem_create(0, &file));
-	assert_no_error(vhdx_create_on(
-		file, &(struct vhdx_create_options){.block_bytes = 1 << 20, .parent = base}, NULL, &vhdx));
-	assert_no_error(blk_pwrite(vhdx, block, MIB, 0, 0));
-	assert_no_error(blk_pwrite(vhdx, block, 4096, 2 * MIB + 8192, 0));
-	assert_no_error(blk_zero(vhdx, MIB, 4 * MIB, BLK_MAY_TRIM));
-	assert_no_error(vhdx_finish(vhdx));
+	must(blk_mem_create(0, &file));
+	must(vhdx_create_on(file, &(struct vhdx_create_options){.block_bytes = 1 << 20, .parent = base}, NULL,
+			    &vhdx));
+	must(blk_pwrite(vhdx, block, MIB, 0, 0));
+	must(blk_pwrite(vhdx, block, 4096, 2 * MIB + 8192, 0));
+	must(blk_zero(vhdx, MIB, 4 * MIB, BLK_MAY_TRIM));
+	must(vhdx_finish(vhdx));
 	pair.child = copy_of(file);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	vhdx = vhdx_opened(borrowed(pair.child), VHDX_OPEN_INSPECT);
-	assert_no_error(vhdx_get_info(vhdx, &info));
+	must(vhdx_get_info(vhdx, &info));
 	for (size_t i = 0; i < info.item_count; i++)
 		if (info.items[i].name && !strcmp(info.items[i].name, "parent locator"))
 			pair.places.locator = info.items[i].file_offset;
@@ -61,15 +62,15 @@ static struct pair make_pair(void)
 	assert_string_equal(info.regions[0].name, "BAT");
 	/* 2^23 sectors of 512 bytes are 4096 blocks. */
 	pair.places.bitmap_entry = pair.places.bat + 4096 * VHDX_BAT_ENTRY_BYTES;
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	assert_clean(pair.child);
 	return pair;
 }
 
 static void pair_deinit(struct pair *pair)
 {
-	assert_no_error(blk_close(pair->base));
-	assert_no_error(blk_close(pair->child));
+	must(blk_close(pair->base));
+	must(blk_close(pair->child));
 }
 
 /* All that a guest could do with the file: opens it over its parent and reads it. */
@@ -80,12 +81,12 @@ static struct err *read_child(struct pair *pair, struct blk *child)
 	struct err *err = vhdx_open_over(file, parent, 0, NULL, &vhdx);
 
 	if (err) {
-		assert_no_error(blk_close(file));
-		assert_no_error(blk_close(parent));
+		must(blk_close(file));
+		must(blk_close(parent));
 		return err;
 	}
 	err = blk_pread(vhdx, content, DISK_BYTES, 0);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	return err;
 }
 
@@ -109,9 +110,9 @@ static void try_case(struct pair *pair, uint64_t start, const struct child_case 
 	assert_has_finding(file, c->finding);
 	err = read_child(pair, file);
 	if (c->is_refused)
-		assert_error(err, ERR_REFUSED);
+		must_fail(err, ERR_REFUSED);
 	else
-		assert_no_error(err);
+		must(err);
 }
 
 /* [MS-VHDX] 2.6.2.6: a header of 20 bytes, then entries of 12: key offset, value offset, both lengths.  The
@@ -143,7 +144,7 @@ static void test_locator(void **state)
 	for (size_t i = 0; i < COUNT_OF(cases); i++)
 		try_case(&pair, pair.places.locator, &cases[i]);
 	/* A NUL within a key that nothing depends on. */
-	assert_no_error(blk_pread(pair.child, &key, 4, pair.places.locator + PAIR(3)));
+	must(blk_pread(pair.child, &key, 4, pair.places.locator + PAIR(3)));
 	try_case(&pair, pair.places.locator,
 		 &(struct child_case){le32_get(key) + 4, 4, 0, "has a NUL in a key or value", false});
 }
@@ -190,16 +191,16 @@ static void test_behind_end(void **state)
 	struct vhdx_check_result result;
 
 	(void)state;
-	assert_no_error(blk_resize(file, file->size_bytes + MIB));
+	must(blk_resize(file, file->size_bytes + MIB));
 	poke_le64(file, pair.places.bat + c.at, c.value);
 	assert_has_finding(file, c.finding);
-	assert_no_error(vhdx_open_over(file, parent, VHDX_OPEN_WRITE, NULL, &vhdx));
-	assert_no_error(blk_pwrite(vhdx, "new", 3, 6 * MIB, 0));
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_open_over(file, parent, VHDX_OPEN_WRITE, NULL, &vhdx));
+	must(blk_pwrite(vhdx, "new", 3, 6 * MIB, 0));
+	must(vhdx_finish(vhdx));
 	after = copy_of(file);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	assert_int_equal(peek_le64(after, pair.places.bat + c.at), c.value);
-	assert_no_error(vhdx_check_on(after, NULL, NULL, &result));
+	must(vhdx_check_on(after, NULL, NULL, &result));
 	assert_int_equal(result.errors, 0);
 }
 
@@ -223,7 +224,7 @@ static void test_log(void **state)
 	uint64_t number = 0;
 
 	(void)state;
-	assert_no_error(blk_pread(good, ring, MIB, MIB));
+	must(blk_pread(good, ring, MIB, MIB));
 	for (uint32_t at = 0; at < MIB; at += VHDX_LOG_SECTOR_BYTES) {
 		struct vhdx_disk_log_entry_header header;
 

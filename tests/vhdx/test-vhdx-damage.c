@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-damage.h"
 #include "vhdx/repair.h"
 
@@ -25,7 +26,7 @@ static void test_equal_numbers(void **state)
 	damage_field(file, &number);
 	damage_field(file, &guid);
 	assert_has_finding(file, "same sequence number 77");
-	assert_error(vhdx_open_on(file, 0, NULL, &vhdx), ERR_REFUSED);
+	must_fail(vhdx_open_on(file, 0, NULL, &vhdx), ERR_REFUSED);
 }
 
 static void expect_error(struct err *err, const char *part, size_t i)
@@ -55,7 +56,7 @@ static void check_opening(struct blk *file, struct blk *reference, size_t i)
 			assert_same_range(vhdx, reference, DAMAGE_DISK_BYTES, 0);
 		/* Opening alone changes nothing. */
 		assert_same_range(file, before, before->size_bytes, 0);
-		assert_no_error(blk_close(damage_cases[i].error ? opened : vhdx));
+		must(blk_close(damage_cases[i].error ? opened : vhdx));
 	}
 }
 
@@ -93,12 +94,12 @@ static void test_no_log(void **state)
 	expect_error(vhdx_open_on(file, VHDX_OPEN_WRITE, NULL, &vhdx), "has no log", 0);
 	vhdx = vhdx_opened(borrowed(file), 0);
 	assert_same_range(vhdx, reference, DAMAGE_DISK_BYTES, 0);
-	assert_no_error(blk_close(vhdx));
-	assert_no_error(vhdx_repair_on(file, 0));
+	must(blk_close(vhdx));
+	must(vhdx_repair_on(file, 0));
 	assert_clean(file);
 	vhdx = vhdx_opened(lent(file), VHDX_OPEN_WRITE);
 	assert_same_range(vhdx, reference, DAMAGE_DISK_BYTES, 0);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 /* Cut off at each half MiB: a check finds it, and so does opening, or nothing of the disk is missing. */
@@ -110,20 +111,20 @@ static void cut_everywhere(struct blk *good, struct blk *reference)
 		struct blk *lent_file, *vhdx;
 		struct err *err;
 
-		assert_no_error(blk_resize(file, end));
-		assert_no_error(vhdx_check_on(file, NULL, NULL, &result));
+		must(blk_resize(file, end));
+		must(vhdx_check_on(file, NULL, NULL, &result));
 		lent_file = borrowed(file);
 		err = vhdx_open_on(lent_file, 0, NULL, &vhdx);
 		if (!err) {
 			assert_same_range(vhdx, reference, reference->size_bytes, 0);
-			assert_no_error(blk_close(vhdx));
+			must(blk_close(vhdx));
 			continue;
 		}
 		if (!result.errors)
 			fail_msg("cut off at %llu: \"%s\", but no finding", (unsigned long long)end,
 				 err_message(err));
-		assert_error(err, ERR_REFUSED);
-		assert_no_error(blk_close(lent_file));
+		must_fail(err, ERR_REFUSED);
+		must(blk_close(lent_file));
 	}
 }
 
@@ -144,11 +145,11 @@ static void test_truncation(void **state)
 		CLEANUP_BLK struct blk *copy = NULL;
 
 		for (uint64_t at = 0; at < options[i].size_bytes; at += 3 * MIB)
-			assert_no_error(blk_pwrite(vhdx, "data", 4, at, 0));
-		assert_no_error(vhdx_finish(vhdx));
+			must(blk_pwrite(vhdx, "data", 4, at, 0));
+		must(vhdx_finish(vhdx));
 		copy = copy_of(file);
 		cut_everywhere(copy, vhdx);
-		assert_no_error(blk_close(vhdx));
+		must(blk_close(vhdx));
 	}
 }
 
@@ -159,20 +160,20 @@ static void test_no_vhdx(void **state)
 	struct blk *vhdx;
 
 	(void)state;
-	assert_no_error(blk_mem_create(0, &file));
-	assert_error(vhdx_open_on(file, 0, NULL, &vhdx), ERR_REFUSED);
+	must(blk_mem_create(0, &file));
+	must_fail(vhdx_open_on(file, 0, NULL, &vhdx), ERR_REFUSED);
 	assert_has_finding(file, "not a VHDX");
-	assert_no_error(blk_resize(file, sizeof text));
+	must(blk_resize(file, sizeof text));
 	poke(file, 0, text, sizeof text);
-	assert_error(vhdx_open_on(file, 0, NULL, &vhdx), ERR_REFUSED);
+	must_fail(vhdx_open_on(file, 0, NULL, &vhdx), ERR_REFUSED);
 	assert_has_finding(file, "not a VHDX");
 	poke(file, 0, "vhdxfile", 8);
-	assert_error(vhdx_open_on(file, 0, NULL, &vhdx), ERR_REFUSED);
+	must_fail(vhdx_open_on(file, 0, NULL, &vhdx), ERR_REFUSED);
 	assert_has_finding(file, "truncated");
-	assert_no_error(blk_resize(file, 2 * MIB));
+	must(blk_resize(file, 2 * MIB));
 	assert_has_finding(file, "both headers");
-	assert_error(vhdx_open("/nonexistent/disk.vhdx", 0, NULL, &vhdx), ERR_FAILED);
-	assert_error(vhdx_finish(file), ERR_FAILED);
+	must_fail(vhdx_open("/nonexistent/disk.vhdx", 0, NULL, &vhdx), ERR_FAILED);
+	must_fail(vhdx_finish(file), ERR_FAILED);
 }
 
 int main(void)

@@ -15,6 +15,8 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-vhdx.h"
 
 #define THREADS 8u
@@ -103,7 +105,7 @@ static void watched_init(struct watched *w)
 	};
 
 	*w = (struct watched){0};
-	assert_no_error(blk_mem_create(0, &w->inner));
+	must(blk_mem_create(0, &w->inner));
 	w->blk = *w->inner;
 	w->blk.ops = &ops;
 	pthread_mutex_init(&w->lock, NULL);
@@ -116,8 +118,8 @@ static struct blk *finished_on(struct watched *w, uint64_t size_bytes)
 	struct blk *vhdx;
 
 	watched_init(w);
-	assert_no_error(vhdx_create_on(&w->blk, &options, NULL, &vhdx));
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_create_on(&w->blk, &options, NULL, &vhdx));
+	must(vhdx_finish(vhdx));
 	w->flushes = w->fua_writes = 0;
 	return vhdx;
 }
@@ -129,9 +131,9 @@ static void assert_survives(struct watched *w, const char *content, uint64_t off
 	CLEANUP_BLK struct blk *vhdx = NULL;
 	char got[16];
 
-	assert_no_error(blk_resize(left, w->durable_bytes));
+	must(blk_resize(left, w->durable_bytes));
 	vhdx = vhdx_opened(left, 0);
-	assert_no_error(blk_pread(vhdx, got, strlen(content), offset));
+	must(blk_pread(vhdx, got, strlen(content), offset));
 	assert_memory_equal(got, content, strlen(content));
 }
 
@@ -161,12 +163,12 @@ static void *write_and_flush(void *arg)
 	struct crowd *crowd = arg;
 	unsigned i = atomic_fetch_add(&crowd->next, 1);
 
-	assert_no_error(blk_pwrite(crowd->vhdx, "hello", 5, i * MIB, 0));
+	must(blk_pwrite(crowd->vhdx, "hello", 5, i * MIB, 0));
 	pthread_mutex_lock(&crowd->lock);
 	crowd->coming++;
 	pthread_cond_broadcast(&crowd->changed);
 	pthread_mutex_unlock(&crowd->lock);
-	assert_no_error(blk_flush(crowd->vhdx));
+	must(blk_flush(crowd->vhdx));
 	return NULL;
 }
 
@@ -179,8 +181,8 @@ static void test_group(void **state)
 	(void)state;
 	crowd.vhdx = finished_on(&w, 64 * MIB);
 	/* The log is in use from here on. */
-	assert_no_error(blk_pwrite(crowd.vhdx, "x", 1, 63 * MIB, 0));
-	assert_no_error(blk_flush(crowd.vhdx));
+	must(blk_pwrite(crowd.vhdx, "x", 1, 63 * MIB, 0));
+	must(blk_flush(crowd.vhdx));
 	w.flushes = w.fua_writes = 0;
 	w.on_flush = wait_for_all;
 	w.arg = &crowd;
@@ -194,7 +196,7 @@ static void test_group(void **state)
 	assert_true(w.flushes >= 1 && w.flushes < THREADS);
 	assert_true(w.fua_writes >= 1 && w.fua_writes <= w.flushes);
 	assert_survives(&w, "hello", (THREADS - 1) * MIB);
-	assert_no_error(blk_close(crowd.vhdx));
+	must(blk_close(crowd.vhdx));
 }
 
 static void test_fua(void **state)
@@ -204,36 +206,36 @@ static void test_fua(void **state)
 
 	(void)state;
 	/* A new block: its entry has to become durable too. */
-	assert_no_error(blk_pwrite(vhdx, "first", 5, 5 * MIB, BLK_FUA));
+	must(blk_pwrite(vhdx, "first", 5, 5 * MIB, BLK_FUA));
 	assert_true(w.flushes > 0);
 	assert_survives(&w, "first", 5 * MIB);
 	/* From then on the data alone. */
 	w.flushes = w.fua_writes = 0;
-	assert_no_error(blk_pwrite(vhdx, "second", 6, 5 * MIB + 9, BLK_FUA));
+	must(blk_pwrite(vhdx, "second", 6, 5 * MIB + 9, BLK_FUA));
 	assert_int_equal(w.flushes, 0);
 	assert_int_equal(w.fua_writes, 1);
 	assert_survives(&w, "second", 5 * MIB + 9);
 	/* Partly in a block that is not there, and in one whose entry is not durable. */
-	assert_no_error(blk_pwrite(vhdx, "third", 5, 6 * MIB - 2, BLK_FUA));
+	must(blk_pwrite(vhdx, "third", 5, 6 * MIB - 2, BLK_FUA));
 	assert_true(w.flushes > 0);
 	assert_survives(&w, "third", 6 * MIB - 2);
-	assert_no_error(blk_pwrite(vhdx, "x", 1, 9 * MIB, 0));
+	must(blk_pwrite(vhdx, "x", 1, 9 * MIB, 0));
 	w.flushes = 0;
-	assert_no_error(blk_pwrite(vhdx, "fourth", 6, 9 * MIB, BLK_FUA));
+	must(blk_pwrite(vhdx, "fourth", 6, 9 * MIB, BLK_FUA));
 	assert_true(w.flushes > 0);
 	assert_survives(&w, "fourth", 9 * MIB);
 	/* Zeroed and discarded, then written again. */
-	assert_no_error(blk_discard(vhdx, MIB, 5 * MIB));
-	assert_no_error(blk_pwrite(vhdx, "fifth", 5, 5 * MIB, BLK_FUA));
+	must(blk_discard(vhdx, MIB, 5 * MIB));
+	must(blk_pwrite(vhdx, "fifth", 5, 5 * MIB, BLK_FUA));
 	assert_survives(&w, "fifth", 5 * MIB);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 /* Another thread makes the file longer between the flush and the log entry. */
 static void grow_meanwhile(struct watched *w)
 {
 	w->on_flush = NULL;
-	assert_no_error(blk_pwrite(w->arg, "later", 5, 40 * MIB, 0));
+	must(blk_pwrite(w->arg, "later", 5, 40 * MIB, 0));
 }
 
 static void power_fails(struct watched *w)
@@ -247,16 +249,16 @@ static void test_length(void **state)
 	struct blk *vhdx = finished_on(&w, 64 * MIB);
 
 	(void)state;
-	assert_no_error(blk_pwrite(vhdx, "x", 1, 0, 0));
-	assert_no_error(blk_flush(vhdx));
-	assert_no_error(blk_pwrite(vhdx, "hello", 5, 3 * MIB, 0));
+	must(blk_pwrite(vhdx, "x", 1, 0, 0));
+	must(blk_flush(vhdx));
+	must(blk_pwrite(vhdx, "hello", 5, 3 * MIB, 0));
 	w.arg = vhdx;
 	w.on_flush = grow_meanwhile;
 	w.on_fua = power_fails;
-	assert_no_error(blk_flush(vhdx));
+	must(blk_flush(vhdx));
 	assert_null(w.on_flush);
 	w.on_fua = NULL;
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 /* The file grows ahead of use; what it does not need it loses when closed or finished, or uses later if
@@ -270,25 +272,25 @@ static void test_growing(void **state)
 	vhdx = vhdx_in_memory(&(struct vhdx_create_options){.size_bytes = 200 * MIB, .block_bytes = 1 << 20},
 			      &file);
 	for (uint64_t i = 0; i < 61; i++)
-		assert_no_error(blk_pwrite(vhdx, "x", 1, i * MIB, 0));
+		must(blk_pwrite(vhdx, "x", 1, i * MIB, 0));
 	ahead_bytes = file->size_bytes - 65 * MIB;
 	assert_true(ahead_bytes >= MIB && ahead_bytes <= 65 * MIB / 8);
-	assert_no_error(blk_flush(vhdx));
+	must(blk_flush(vhdx));
 	left = copy_of(file);
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_finish(vhdx));
 	assert_int_equal(file->size_bytes, 65 * MIB);
 	assert_clean(file);
-	assert_no_error(blk_pwrite(vhdx, "x", 1, 61 * MIB, 0));
-	assert_no_error(blk_close(vhdx));
+	must(blk_pwrite(vhdx, "x", 1, 61 * MIB, 0));
+	must(blk_close(vhdx));
 
 	vhdx = vhdx_opened(left, VHDX_OPEN_WRITE | VHDX_OPEN_INCOMPLETE);
 	for (uint64_t i = 0; i < ahead_bytes / MIB; i++)
-		assert_no_error(blk_pwrite(vhdx, "y", 1, (100 + i) * MIB, 0));
+		must(blk_pwrite(vhdx, "y", 1, (100 + i) * MIB, 0));
 	assert_int_equal(left->size_bytes, 65 * MIB + ahead_bytes);
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_finish(vhdx));
 	assert_int_equal(left->size_bytes, 65 * MIB + ahead_bytes);
 	assert_clean(left);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 /* Space taken ahead is there in the file system, in steps, and given back at the end. */
@@ -303,26 +305,26 @@ static void test_preallocation(void **state)
 	struct stat st;
 
 	(void)state;
-	assert_no_error(vhdx_create(path, &options, NULL, &vhdx));
-	assert_no_error(vhdx_set_preallocation(vhdx, 16 * MIB));
+	must(vhdx_create(path, &options, NULL, &vhdx));
+	must(vhdx_set_preallocation(vhdx, 16 * MIB));
 	for (uint64_t i = 0; i < 3; i++) {
 		memset(model + 50 * i * MIB, 'a' + (int)i, 300);
-		assert_no_error(blk_pwrite(vhdx, model + 50 * i * MIB, 300, 50 * i * MIB, 0));
+		must(blk_pwrite(vhdx, model + 50 * i * MIB, 300, 50 * i * MIB, 0));
 	}
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, (4 + 1 + 16) * MIB);
 	assert_true(st.st_blocks * 512ull >= 17 * MIB);
 	blk_conformance_expect(vhdx, model);
-	assert_no_error(vhdx_finish(vhdx));
-	assert_no_error(blk_close(vhdx));
+	must(vhdx_finish(vhdx));
+	must(blk_close(vhdx));
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, (4 + 3) * MIB);
-	assert_no_error(vhdx_check(path, NULL, NULL, &result));
+	must(vhdx_check(path, NULL, NULL, &result));
 	assert_int_equal(result.errors + result.warnings, 0);
-	assert_no_error(vhdx_open(path, 0, NULL, &vhdx));
-	assert_error(vhdx_set_preallocation(vhdx, MIB), ERR_REFUSED);
+	must(vhdx_open(path, 0, NULL, &vhdx));
+	must_fail(vhdx_set_preallocation(vhdx, MIB), ERR_REFUSED);
 	blk_conformance_read_only(vhdx, model);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	test_dir_remove(dir);
 }
 
@@ -337,21 +339,21 @@ static void test_reuse(void **state)
 	memset(data, 0x77, MIB);
 	vhdx = vhdx_in_memory(&(struct vhdx_create_options){.size_bytes = 64 * MIB, .block_bytes = 1 << 20},
 			      &file);
-	assert_no_error(blk_pwrite(vhdx, data, MIB, 0, 0));
-	assert_no_error(vhdx_finish(vhdx));
+	must(blk_pwrite(vhdx, data, MIB, 0, 0));
+	must(vhdx_finish(vhdx));
 	file_bytes = file->size_bytes;
-	assert_no_error(blk_discard(vhdx, MIB, 0));
-	assert_no_error(blk_pwrite(vhdx, "new", 3, 7 * MIB + 100, 0));
+	must(blk_discard(vhdx, MIB, 0));
+	must(blk_pwrite(vhdx, "new", 3, 7 * MIB + 100, 0));
 	assert_true(file->size_bytes > file_bytes);
 	file_bytes = file->size_bytes;
-	assert_no_error(blk_flush(vhdx));
-	assert_no_error(blk_pwrite(vhdx, "again", 5, 9 * MIB + 100, 0));
+	must(blk_flush(vhdx));
+	must(blk_pwrite(vhdx, "again", 5, 9 * MIB + 100, 0));
 	assert_int_equal(file->size_bytes, file_bytes);
-	assert_no_error(blk_pread(vhdx, data, MIB, 9 * MIB));
+	must(blk_pread(vhdx, data, MIB, 9 * MIB));
 	assert_memory_equal(data + 100, "again", 5);
 	memset(data + 100, 0, 5);
 	assert_true(blk_is_zero(data, MIB));
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 int main(void)

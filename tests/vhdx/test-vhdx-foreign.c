@@ -14,6 +14,8 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
+#include "tests/base/lib-must.h"
+#include "tests/base/lib-rng.h"
 #include "tests/vhdx/lib-vhdx.h"
 
 struct pair {
@@ -27,13 +29,13 @@ static void pair_open(struct pair *p, const struct vhdx_create_options *options)
 	p->dir = test_dir_make();
 	p->vhdx_path = test_path(p->dir, "disk.vhdx");
 	p->raw_path = test_path(p->dir, "disk.raw");
-	assert_no_error(blk_file_open(p->raw_path, BLK_FILE_CREATE, options->size_bytes, &p->raw));
-	assert_no_error(vhdx_create(p->vhdx_path, options, NULL, &p->vhdx));
+	must(blk_file_open(p->raw_path, BLK_FILE_CREATE, options->size_bytes, &p->raw));
+	must(vhdx_create(p->vhdx_path, options, NULL, &p->vhdx));
 }
 
 static void pair_close(struct pair *p)
 {
-	assert_no_error(blk_close(p->raw));
+	must(blk_close(p->raw));
 	free(p->vhdx_path);
 	free(p->raw_path);
 	test_dir_remove(p->dir);
@@ -44,8 +46,8 @@ static void write_pair(struct pair *p, struct rng *rng, uint64_t len_bytes, uint
 	CLEANUP_FREE uint8_t *buf = xmalloc(len_bytes);
 
 	rng_fill(rng, buf, len_bytes);
-	assert_no_error(blk_pwrite(p->vhdx, buf, len_bytes, offset, 0));
-	assert_no_error(blk_pwrite(p->raw, buf, len_bytes, offset, 0));
+	must(blk_pwrite(p->vhdx, buf, len_bytes, offset, 0));
+	must(blk_pwrite(p->raw, buf, len_bytes, offset, 0));
 }
 
 /* Data at both ends and around the borders of blocks and chunks; some of it taken back. */
@@ -62,11 +64,11 @@ static void change_pair(struct pair *p, struct rng *rng)
 			write_pair(p, rng, len, start);
 	}
 	if (size > 2 * block) {
-		assert_no_error(blk_discard(p->vhdx, block, block));
-		assert_no_error(blk_zero(p->raw, block, block, 0));
+		must(blk_discard(p->vhdx, block, block));
+		must(blk_zero(p->raw, block, block, 0));
 	}
-	assert_no_error(blk_zero(p->vhdx, 5000, 3000, BLK_MAY_TRIM));
-	assert_no_error(blk_zero(p->raw, 5000, 3000, 0));
+	must(blk_zero(p->vhdx, 5000, 3000, BLK_MAY_TRIM));
+	must(blk_zero(p->raw, 5000, 3000, 0));
 	write_pair(p, rng, 70000, size - 70000);
 }
 
@@ -84,13 +86,13 @@ static void qemu_reads(const char *dir, const char *vhdx_path, struct blk *raw, 
 	CLEANUP_BLK struct blk *part = NULL;
 
 	free(RUN("qemu-img", "dd", "-f", "vhdx", "-O", "raw", "bs=1M", skip, count, input, output));
-	assert_no_error(blk_file_open(part_path, 0, 0, &part));
+	must(blk_file_open(part_path, 0, 0, &part));
 	for (uint64_t i = 0; i < count_mib && (start_mib + i) * MIB < raw->size_bytes; i++) {
 		uint64_t left = raw->size_bytes - (start_mib + i) * MIB;
 		size_t bytes = left < MIB ? left : MIB;
 
-		assert_no_error(blk_pread(part, got, bytes, i * MIB));
-		assert_no_error(blk_pread(raw, expected, bytes, (start_mib + i) * MIB));
+		must(blk_pread(part, got, bytes, i * MIB));
+		must(blk_pread(raw, expected, bytes, (start_mib + i) * MIB));
 		assert_memory_equal(got, expected, bytes);
 	}
 	unlink(part_path);
@@ -154,9 +156,9 @@ static void test_ours(void **state)
 
 		pair_open(&p, &shapes[i]);
 		change_pair(&p, &rng);
-		assert_no_error(vhdx_finish(p.vhdx));
+		must(vhdx_finish(p.vhdx));
 		change_pair(&p, &rng);
-		assert_no_error(blk_close(p.vhdx));
+		must(blk_close(p.vhdx));
 		/* QEMU 7.2 does not open files with sectors of 4096 bytes. */
 		if (shapes[i].logical_sector_bytes != 4096)
 			qemu_compares(p.dir, p.vhdx_path, p.raw_path, p.raw);
@@ -179,24 +181,24 @@ static void test_our_log(void **state)
 
 	(void)state;
 	pair_open(&p, &options);
-	assert_no_error(vhdx_finish(p.vhdx));
+	must(vhdx_finish(p.vhdx));
 	copy = test_path(p.dir, "copy.vhdx");
 	for (unsigned i = 0; i < 3; i++) {
 		struct blk *vhdx;
 		struct vhdx_info info;
 
 		change_pair(&p, &rng);
-		assert_no_error(blk_flush(p.vhdx));
+		must(blk_flush(p.vhdx));
 		free(RUN("cp", "--sparse=always", p.vhdx_path, copy));
-		assert_no_error(vhdx_open(copy, 0, NULL, &vhdx));
-		assert_no_error(vhdx_get_info(vhdx, &info));
+		must(vhdx_open(copy, 0, NULL, &vhdx));
+		must(vhdx_get_info(vhdx, &info));
 		assert_int_equal(info.log.replayed_entries, 1);
 		vhdx_info_deinit(&info);
-		assert_no_error(blk_close(vhdx));
+		must(blk_close(vhdx));
 		free(RUN("qemu-img", "check", "-q", "-r", "all", copy));
 		qemu_compares(p.dir, copy, p.raw_path, p.raw);
 	}
-	assert_no_error(blk_close(p.vhdx));
+	must(blk_close(p.vhdx));
 	pair_close(&p);
 }
 
@@ -239,18 +241,18 @@ static void check_qemu_file(const char *dir, const char *qemu_options)
 	qemu_io("vhdx", path, qemu_commands);
 	free(RUN("qemu-img", "create", "-q", "-f", "raw", raw_path, "4608M"));
 	qemu_io("raw", raw_path, qemu_commands);
-	assert_no_error(blk_file_open(raw_path, BLK_FILE_WRITE, 0, &raw));
-	assert_no_error(blk_file_open(path, 0, 0, &file));
+	must(blk_file_open(raw_path, BLK_FILE_WRITE, 0, &raw));
+	must(blk_file_open(path, 0, 0, &file));
 	assert_no_errors_in(file);
-	assert_no_error(vhdx_open(path, VHDX_OPEN_WRITE, NULL, &vhdx));
+	must(vhdx_open(path, VHDX_OPEN_WRITE, NULL, &vhdx));
 	assert_int_equal(vhdx->size_bytes, 4608 * MIB);
 	assert_same_range(vhdx, raw, 110 * MIB, 0);
 	assert_same_range(vhdx, raw, 600 * MIB, 4008 * MIB);
-	assert_no_error(blk_pwrite(vhdx, data, sizeof data, 3 * MIB - 100, 0));
-	assert_no_error(blk_pwrite(raw, data, sizeof data, 3 * MIB - 100, 0));
-	assert_no_error(blk_pwrite(vhdx, data, sizeof data, 2000 * MIB, 0));
-	assert_no_error(blk_pwrite(raw, data, sizeof data, 2000 * MIB, 0));
-	assert_no_error(blk_close(vhdx));
+	must(blk_pwrite(vhdx, data, sizeof data, 3 * MIB - 100, 0));
+	must(blk_pwrite(raw, data, sizeof data, 3 * MIB - 100, 0));
+	must(blk_pwrite(vhdx, data, sizeof data, 2000 * MIB, 0));
+	must(blk_pwrite(raw, data, sizeof data, 2000 * MIB, 0));
+	must(blk_close(vhdx));
 	qemu_compares(dir, path, raw_path, raw);
 }
 
@@ -281,11 +283,11 @@ static void test_incomplete(void **state)
 
 	(void)state;
 	pair_open(&p, &options);
-	assert_no_error(blk_close(p.vhdx));
+	must(blk_close(p.vhdx));
 	{
 		const char *argv[] = {"qemu-img", "info", p.vhdx_path, NULL};
 
-		assert_error(run_argv(argv, &run_options, NULL), ERR_FAILED);
+		must_fail(run_argv(argv, &run_options, NULL), ERR_FAILED);
 	}
 	pair_close(&p);
 }

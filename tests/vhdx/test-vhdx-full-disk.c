@@ -15,6 +15,7 @@
 
 #include "p2v/base/mem.h"
 #include "tests/base/lib-disk-user.h"
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-damage.h"
 #include "vhdx/convert.h"
 #include "vhdx/repair.h"
@@ -36,7 +37,7 @@ static struct blk *full_from(struct blk *file, enum blk_op op, unsigned nth)
 	const struct blk_fault fault = {.op = op, .end = UINT64_MAX, .nth = nth, .errnum = ENOSPC};
 	struct blk *faulty;
 
-	assert_no_error(blk_fault_create(lent(file), &fault, 1, &faulty));
+	must(blk_fault_create(lent(file), &fault, 1, &faulty));
 	return faulty;
 }
 
@@ -95,15 +96,15 @@ static struct err *get(struct world *w, struct blk *file, bool is_there, struct 
 			     : vhdx_open_on(file, VHDX_OPEN_WRITE, NULL, ret_vhdx);
 	}
 	if (err)
-		assert_no_error(blk_close(parent));
+		must(blk_close(parent));
 	return err;
 }
 
 static void finish_and_close(struct world *w, struct blk *vhdx, uint64_t seed)
 {
-	assert_no_error(use(w, vhdx, seed));
-	assert_no_error(vhdx_finish(vhdx));
-	assert_no_error(blk_close(vhdx));
+	must(use(w, vhdx, seed));
+	must(vhdx_finish(vhdx));
+	must(blk_close(vhdx));
 	disk_user_all_is_durable(w->user);
 }
 
@@ -115,13 +116,13 @@ static struct world world_make(const struct kind *kind)
 
 	w.user = disk_user_create(&layout, w.recording);
 	if (kind->is_child) {
-		assert_no_error(blk_mem_create(0, &w.parent));
-		assert_no_error(vhdx_create_on(lent(w.parent), &kind->options, NULL, &vhdx));
+		must(blk_mem_create(0, &w.parent));
+		must(vhdx_create_on(lent(w.parent), &kind->options, NULL, &vhdx));
 		finish_and_close(&w, vhdx, 1);
 	}
-	assert_no_error(blk_mem_create(0, &w.file));
+	must(blk_mem_create(0, &w.file));
 	if (kind->is_old) {
-		assert_no_error(get(&w, lent(w.file), false, &vhdx));
+		must(get(&w, lent(w.file), false, &vhdx));
 		finish_and_close(&w, vhdx, 2);
 	}
 	return w;
@@ -131,8 +132,8 @@ static void world_end(struct world *w)
 {
 	disk_user_destroy(w->user);
 	recording_destroy(w->recording);
-	assert_no_error(blk_close(w->file));
-	assert_no_error(blk_close(w->parent));
+	must(blk_close(w->file));
+	must(blk_close(w->parent));
 }
 
 /* Lives on the disk that gets full; the first error.  ret_is_made: there was a file to use. */
@@ -164,17 +165,15 @@ static void judge(struct world *w, const char *what)
 	disk_user_advance(w->user, recording_tick(w->recording));
 	if (w->kind->is_old)
 		assert_no_errors_in(left);
-	assert_no_error(
-		parent ? vhdx_open_over(lent(left), parent, VHDX_OPEN_WRITE | VHDX_OPEN_INCOMPLETE, NULL,
-					&vhdx)
-		       : vhdx_open_on(lent(left), VHDX_OPEN_WRITE | VHDX_OPEN_INCOMPLETE, NULL, &vhdx));
+	must(parent ? vhdx_open_over(lent(left), parent, VHDX_OPEN_WRITE | VHDX_OPEN_INCOMPLETE, NULL, &vhdx)
+		    : vhdx_open_on(lent(left), VHDX_OPEN_WRITE | VHDX_OPEN_INCOMPLETE, NULL, &vhdx));
 	err = disk_user_judge(w->user, vhdx);
 	if (!err)
 		err = disk_user_judge_new_blocks(w->user, vhdx);
 	if (err)
 		fail_msg("%s, %s: %s", w->kind->name, what, err_message(err));
-	assert_no_error(vhdx_finish(vhdx));
-	assert_no_error(blk_close(vhdx));
+	must(vhdx_finish(vhdx));
+	must(blk_close(vhdx));
 	assert_clean(left);
 }
 
@@ -220,11 +219,11 @@ static void test_replay(void **state)
 			bool failed = is_full(vhdx_open_on(faulty, VHDX_OPEN_WRITE, NULL, &vhdx));
 
 			failures += failed;
-			assert_no_error(blk_close(failed ? faulty : vhdx));
+			must(blk_close(failed ? faulty : vhdx));
 			assert_no_errors_in(file);
 			vhdx = vhdx_opened(lent(file), VHDX_OPEN_WRITE);
 			assert_same_range(vhdx, reference, DAMAGE_DISK_BYTES, 0);
-			assert_no_error(blk_close(vhdx));
+			must(blk_close(vhdx));
 			assert_clean(file);
 		}
 	}
@@ -237,7 +236,7 @@ static struct err *merge_pair(struct blk *parent_file, struct blk *child_file)
 	struct blk *parent = vhdx_opened(parent_file, VHDX_OPEN_WRITE), *child;
 	struct err *err;
 
-	assert_no_error(vhdx_open_over(child_file, parent, VHDX_OPEN_WRITE | VHDX_OPEN_MERGE, NULL, &child));
+	must(vhdx_open_over(child_file, parent, VHDX_OPEN_WRITE | VHDX_OPEN_MERGE, NULL, &child));
 	err = vhdx_merge(child, &(struct vhdx_merge_options){.threads = 1});
 	err_free(blk_close(child));
 	return err;
@@ -253,7 +252,7 @@ static bool merge_and_judge(enum blk_op op, unsigned nth, bool child_is_full)
 	assert_no_errors_in(w.parent);
 	assert_no_errors_in(w.file);
 	judge(&w, "a merge");
-	assert_no_error(merge_pair(lent(w.parent), lent(w.file)));
+	must(merge_pair(lent(w.parent), lent(w.file)));
 	assert_clean(w.parent);
 	judge(&w, "the merge after it");
 	world_end(&w);
@@ -296,20 +295,20 @@ static void test_repair(void **state)
 		err_free(err);
 		if (err || !vhdx_repair_summarize(plan).needed)
 			continue;
-		assert_no_error(blk_mem_create(0, &backup));
-		assert_no_error(vhdx_repair_back_up(plan, backup));
+		must(blk_mem_create(0, &backup));
+		must(vhdx_repair_back_up(plan, backup));
 		for (unsigned nth = 1; nth < 4; nth++) {
 			CLEANUP_BLK struct blk *faulty = full_from(file, ops[i % COUNT_OF(ops)], nth);
 
 			if (!is_full(vhdx_repair_apply(plan, faulty)))
 				break;
 			failures++;
-			assert_no_error(vhdx_repair_undo(file, backup));
+			must(vhdx_repair_undo(file, backup));
 			assert_int_equal(file->size_bytes, before->size_bytes);
 			assert_same_range(file, before, before->size_bytes, 0);
 		}
 		if (file->size_bytes == before->size_bytes)
-			assert_no_error(vhdx_repair_apply(plan, file));
+			must(vhdx_repair_apply(plan, file));
 		assert_clean(file);
 	}
 	assert_true(failures > damage_case_count / 2);
@@ -328,7 +327,7 @@ static void assert_finished_or_says_so(struct blk *file, struct blk *source)
 	}
 	assert_non_null(strstr(err_message(err), "incomplete"));
 	err_free(err);
-	assert_no_error(blk_close(lent_file));
+	must(blk_close(lent_file));
 }
 
 static bool convert_and_judge(struct blk *source, unsigned flags, enum blk_op op, unsigned nth)
@@ -339,11 +338,11 @@ static bool convert_and_judge(struct blk *source, unsigned flags, enum blk_op op
 	struct blk *faulty, *vhdx;
 	struct err *err;
 
-	assert_no_error(blk_mem_create(0, &file));
+	must(blk_mem_create(0, &file));
 	faulty = full_from(file, op, nth);
 	err = vhdx_create_on(faulty, &options, NULL, &vhdx);
 	if (err) {
-		assert_no_error(blk_close(faulty));
+		must(blk_close(faulty));
 		return is_full(err);
 	}
 	err = image_convert(source, vhdx, &(struct image_convert_options){.threads = 2});

@@ -11,6 +11,9 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
+#include "tests/base/lib-rng.h"
 #include "tests/vhdx/lib-vhdx.h"
 #include "vhdx/log-write.h"
 #include "vhdx/replay.h"
@@ -118,7 +121,7 @@ static struct blk *new_file(void)
 {
 	struct blk *file;
 
-	assert_no_error(blk_mem_create(FILE_BYTES, &file));
+	must(blk_mem_create(FILE_BYTES, &file));
 	return file;
 }
 
@@ -127,7 +130,7 @@ static bool find(struct blk *file, struct vhdx_log_sequence *ret)
 	struct vhdx_log_ring r = ring();
 	bool found;
 
-	assert_no_error(vhdx_log_find(file, &r, ret, &found));
+	must(vhdx_log_find(file, &r, ret, &found));
 	return found;
 }
 
@@ -236,7 +239,7 @@ static void test_every_byte(void **state)
 		uint64_t at = RING_OFFSET + entry.start + i;
 		uint8_t byte, changed;
 
-		assert_no_error(blk_pread(file, &byte, 1, at));
+		must(blk_pread(file, &byte, 1, at));
 		changed = byte ^ 0x10;
 		poke(file, at, &changed, 1);
 		assert_false(find(file, &sequence));
@@ -294,7 +297,7 @@ static struct blk *replayed(struct blk *file)
 	struct blk *blk;
 
 	assert_true(find(file, &sequence));
-	assert_no_error(vhdx_replay_create(file, &r, &sequence, &blk));
+	must(vhdx_replay_create(file, &r, &sequence, &blk));
 	return blk;
 }
 
@@ -329,21 +332,21 @@ static void test_replay(void **state)
 
 			data_of(write, page);
 			if (write->zero_bytes)
-				assert_no_error(blk_zero(model, write->zero_bytes, write->offset, 0));
+				must(blk_zero(model, write->zero_bytes, write->offset, 0));
 			else
 				poke(model, write->offset, page, SECTOR);
 		}
 	}
 	applied = copy_of(file);
 	in_memory = replayed(file);
-	assert_no_error(blk_pread(model, content, FILE_BYTES, 0));
+	must(blk_pread(model, content, FILE_BYTES, 0));
 	blk_conformance_expect(in_memory, content);
 	/* Reading did not change the file. */
 	assert_same_range(file, applied, FILE_BYTES, 0);
-	assert_no_error(vhdx_replay_apply(in_memory));
+	must(vhdx_replay_apply(in_memory));
 	assert_same_range(file, model, FILE_BYTES, 0);
 	/* Once more makes no difference. */
-	assert_no_error(vhdx_replay_apply(in_memory));
+	must(vhdx_replay_apply(in_memory));
 	assert_same_range(file, model, FILE_BYTES, 0);
 }
 
@@ -360,25 +363,25 @@ static void test_length(void **state)
 
 	(void)state;
 	put_entry(file, &entry);
-	assert_no_error(blk_resize(file, 5 * MIB));
+	must(blk_resize(file, 5 * MIB));
 	in_memory = replayed(file);
 	assert_int_equal(in_memory->size_bytes, FILE_BYTES);
 	data_of(&entry.writes[0], page);
-	assert_no_error(blk_pread(in_memory, got, SECTOR, FILE_BYTES - SECTOR));
+	must(blk_pread(in_memory, got, SECTOR, FILE_BYTES - SECTOR));
 	assert_memory_equal(got, page, SECTOR);
-	assert_no_error(blk_pread(in_memory, got, SECTOR, 5 * MIB - 100));
+	must(blk_pread(in_memory, got, SECTOR, 5 * MIB - 100));
 	assert_true(blk_is_zero(got, SECTOR));
 	assert_int_equal(file->size_bytes, 5 * MIB);
-	assert_no_error(vhdx_replay_apply(in_memory));
+	must(vhdx_replay_apply(in_memory));
 	assert_int_equal(file->size_bytes, FILE_BYTES);
-	assert_no_error(blk_close(in_memory));
+	must(blk_close(in_memory));
 	put_entry(file, &behind);
 	assert_true(find(file, &sequence));
-	assert_error(vhdx_replay_create(file, &r, &sequence, &in_memory), ERR_REFUSED);
+	must_fail(vhdx_replay_create(file, &r, &sequence, &in_memory), ERR_REFUSED);
 	/* A length beyond reason must not decide how much memory is taken (found by fuzzing). */
 	sequence.entry_count = 0;
 	sequence.last_file_offset = VHDX_MAX_FILE_BYTES + 1;
-	assert_error(vhdx_replay_create(file, &r, &sequence, &in_memory), ERR_REFUSED);
+	must_fail(vhdx_replay_create(file, &r, &sequence, &in_memory), ERR_REFUSED);
 }
 
 /* What our own writer makes is read back by the reader, all around the ring. */
@@ -402,23 +405,23 @@ static void test_writer(void **state)
 			rng_fill(&rng, data[p], SECTOR);
 			pages[p] = (struct vhdx_log_page){TARGET + p * 2 * SECTOR, data[p]};
 		}
-		assert_no_error(vhdx_log_append(file, &writer, &headers, file->size_bytes, pages, count));
+		must(vhdx_log_append(file, &writer, &headers, file->size_bytes, pages, count));
 		assert_true(guid_equal(&headers.current.log_guid, &writer.ring.guid));
 		assert_false(guid_is_zero(&writer.ring.guid));
-		assert_no_error(vhdx_log_find(file, &writer.ring, &sequence, &found));
+		must(vhdx_log_find(file, &writer.ring, &sequence, &found));
 		assert_true(found);
 		assert_int_equal(sequence.last_number, i);
 		assert_int_equal(sequence.entry_count, 1);
-		assert_no_error(vhdx_replay_create(file, &writer.ring, &sequence, &in_memory));
+		must(vhdx_replay_create(file, &writer.ring, &sequence, &in_memory));
 		for (size_t p = 0; p < count; p++) {
 			uint8_t got[SECTOR];
 
-			assert_no_error(blk_pread(in_memory, got, SECTOR, pages[p].file_offset));
+			must(blk_pread(in_memory, got, SECTOR, pages[p].file_offset));
 			assert_memory_equal(got, data[p], SECTOR);
 		}
-		assert_no_error(blk_close(in_memory));
+		must(blk_close(in_memory));
 	}
-	assert_no_error(vhdx_log_empty(file, &writer, &headers));
+	must(vhdx_log_empty(file, &writer, &headers));
 	assert_true(guid_is_zero(&headers.current.log_guid));
 	assert_true(blk_is_zero(&headers.current.log_guid, 16));
 }

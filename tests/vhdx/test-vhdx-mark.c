@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-vhdx.h"
 
 static const struct vhdx_create_options options = {.size_bytes = 5 * MIB, .block_bytes = MIB};
@@ -14,7 +15,7 @@ static void write_byte(struct blk *vhdx, uint8_t value, uint64_t offset)
 {
 	uint8_t sector[512] = {value};
 
-	assert_no_error(blk_pwrite(vhdx, sector, sizeof sector, offset, 0));
+	must(blk_pwrite(vhdx, sector, sizeof sector, offset, 0));
 }
 
 static void assert_byte(struct blk *file, unsigned flags, uint8_t value, uint64_t offset)
@@ -22,7 +23,7 @@ static void assert_byte(struct blk *file, unsigned flags, uint8_t value, uint64_
 	CLEANUP_BLK struct blk *vhdx = vhdx_opened(file, flags);
 	uint8_t byte = ~value;
 
-	assert_no_error(blk_pread(vhdx, &byte, 1, offset));
+	must(blk_pread(vhdx, &byte, 1, offset));
 	assert_int_equal(byte, value);
 }
 
@@ -32,7 +33,7 @@ static void assert_refused(struct blk *file)
 	CLEANUP_BLK struct blk *left = copy_of(file);
 	struct blk *vhdx;
 
-	assert_error(vhdx_open_on(left, 0, NULL, &vhdx), ERR_REFUSED);
+	must_fail(vhdx_open_on(left, 0, NULL, &vhdx), ERR_REFUSED);
 }
 
 static void test_mark_and_finish(void **state)
@@ -40,31 +41,31 @@ static void test_mark_and_finish(void **state)
 	struct blk *file, *vhdx = vhdx_in_memory(&options, &file);
 
 	(void)state;
-	assert_no_error(vhdx_mark_incomplete(vhdx)); /* it is: nothing happens */
+	must(vhdx_mark_incomplete(vhdx)); /* it is: nothing happens */
 	write_byte(vhdx, 1, 0);
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_finish(vhdx));
 	for (uint8_t turn = 2; turn < 5; turn++) {
 		/* With a log that is in use, and without one. */
 		if (turn % 2) {
 			write_byte(vhdx, turn, MIB);
-			assert_no_error(blk_zero(vhdx, MIB, 0, BLK_MAY_TRIM));
-			assert_no_error(blk_flush(vhdx));
+			must(blk_zero(vhdx, MIB, 0, BLK_MAY_TRIM));
+			must(blk_flush(vhdx));
 		}
 		assert_byte(copy_of(file), 0, turn % 2 ? 0 : turn == 2 ? 1 : turn - 1, 0);
-		assert_no_error(vhdx_mark_incomplete(vhdx));
+		must(vhdx_mark_incomplete(vhdx));
 		assert_refused(file);
-		assert_no_error(vhdx_mark_incomplete(vhdx));
+		must(vhdx_mark_incomplete(vhdx));
 		write_byte(vhdx, turn, 0);
 		write_byte(vhdx, turn, turn * MIB);
-		assert_no_error(blk_flush(vhdx));
+		must(blk_flush(vhdx));
 		assert_refused(file);
 		assert_byte(copy_of(file), VHDX_OPEN_INCOMPLETE, turn, turn * MIB);
-		assert_no_error(vhdx_finish(vhdx));
+		must(vhdx_finish(vhdx));
 		assert_byte(copy_of(file), 0, turn, turn * MIB);
 		assert_byte(copy_of(file), 0, turn, 0);
 		assert_clean(file);
 	}
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 static void test_refusals(void **state)
@@ -73,13 +74,13 @@ static void test_refusals(void **state)
 	struct blk *file, *vhdx = vhdx_in_memory(&options, &file), *view;
 
 	(void)state;
-	assert_no_error(blk_mem_create(MIB, &memory));
-	assert_error(vhdx_mark_incomplete(memory), ERR_FAILED);
-	assert_no_error(vhdx_finish(vhdx));
+	must(blk_mem_create(MIB, &memory));
+	must_fail(vhdx_mark_incomplete(memory), ERR_FAILED);
+	must(vhdx_finish(vhdx));
 	view = vhdx_opened(copy_of(file), 0);
-	assert_error(vhdx_mark_incomplete(view), ERR_REFUSED);
-	assert_no_error(blk_close(view));
-	assert_no_error(blk_close(vhdx));
+	must_fail(vhdx_mark_incomplete(view), ERR_REFUSED);
+	must(blk_close(view));
+	must(blk_close(vhdx));
 }
 
 int main(void)

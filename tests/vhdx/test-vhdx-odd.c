@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-vhdx.h"
 #include "vhdx/header.h"
 #include "vhdx/metadata.h"
@@ -162,7 +163,7 @@ static struct blk *make(const struct layout *l)
 {
 	struct blk *file;
 
-	assert_no_error(blk_mem_create(l->file_mib * MIB + l->tail_bytes, &file));
+	must(blk_mem_create(l->file_mib * MIB + l->tail_bytes, &file));
 	poke(file, 0, "vhdxfile", 8);
 	put_headers(file, l);
 	put_regions(file, l);
@@ -179,7 +180,7 @@ static void assert_content(const struct layout *l, struct blk *vhdx, unsigned fi
 		bool has_data = (l->entries[i] & VHDX_BAT_STATE_MASK) == VHDX_BLOCK_FULLY_PRESENT;
 		uint64_t bytes = i + 1 < BLOCKS ? BLOCK_BYTES : DISK_BYTES % BLOCK_BYTES;
 
-		assert_no_error(blk_pread(vhdx, data, bytes, i * BLOCK_BYTES));
+		must(blk_pread(vhdx, data, bytes, i * BLOCK_BYTES));
 		for (uint64_t k = 0; k < bytes; k++)
 			if (data[k] != (has_data ? i + 1 : 0))
 				fail_msg("%s: block %u holds %02x", l->name, i, data[k]);
@@ -193,22 +194,22 @@ static void use(const struct layout *l, struct blk *file)
 	uint8_t byte;
 
 	for (unsigned i = 0; i < BLOCKS; i++)
-		assert_no_error(blk_pwrite(vhdx, "new", 3, i * BLOCK_BYTES, i % 3 ? 0 : BLK_FUA));
-	assert_no_error(blk_zero(vhdx, 3, 0, 0));
-	assert_no_error(blk_resize(vhdx, 400 * MIB));
-	assert_no_error(blk_pwrite(vhdx, "new", 3, 300 * MIB, 0));
-	assert_no_error(vhdx_finish(vhdx));
+		must(blk_pwrite(vhdx, "new", 3, i * BLOCK_BYTES, i % 3 ? 0 : BLK_FUA));
+	must(blk_zero(vhdx, 3, 0, 0));
+	must(blk_resize(vhdx, 400 * MIB));
+	must(blk_pwrite(vhdx, "new", 3, 300 * MIB, 0));
+	must(vhdx_finish(vhdx));
 	assert_clean(file);
-	assert_no_error(blk_pread(vhdx, &byte, 1, 300 * MIB));
+	must(blk_pread(vhdx, &byte, 1, 300 * MIB));
 	assert_int_equal(byte, 'n');
 	/* What is unknown is left alone. */
 	if (l->unknown_mib) {
 		char text[8];
 
-		assert_no_error(blk_pread(file, text, sizeof text, l->unknown_mib * MIB));
+		must(blk_pread(file, text, sizeof text, l->unknown_mib * MIB));
 		assert_memory_equal(text, "precious", sizeof text);
 	}
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 static void test_layouts(void **state)
@@ -226,7 +227,7 @@ static void test_layouts(void **state)
 		vhdx = vhdx_opened(borrowed(file), 0);
 		assert_int_equal(vhdx->size_bytes, DISK_BYTES);
 		assert_content(l, vhdx, 0);
-		assert_no_error(blk_close(vhdx));
+		must(blk_close(vhdx));
 		use(l, file);
 	}
 }
@@ -241,14 +242,14 @@ static void test_kept_places(void **state)
 
 	(void)state;
 	for (unsigned i = 4; i < BLOCKS; i++)
-		assert_no_error(blk_pwrite(vhdx, "new", 3, i * BLOCK_BYTES, 0));
-	assert_no_error(vhdx_finish(vhdx));
+		must(blk_pwrite(vhdx, "new", 3, i * BLOCK_BYTES, 0));
+	must(vhdx_finish(vhdx));
 	assert_clean(file);
 	assert_int_equal(peek_le64(file, 3 * MIB + 8), 5 * MIB | 1);
 	assert_int_equal(peek_le64(file, 3 * MIB + 24), 7 * MIB | 3);
 	/* What lay free between them was taken. */
 	assert_int_equal(file->size_bytes, 11 * MIB);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 static bool has_blocks(const struct layout *l)
@@ -281,7 +282,7 @@ static void test_repairs(void **state)
 			err = vhdx_repair_on(file, 0);
 			/* Where no block is in the file, nothing tells a BAT from zeros. */
 			if (err && !has_blocks(l)) {
-				assert_error(err, ERR_REFUSED);
+				must_fail(err, ERR_REFUSED);
 				continue;
 			}
 			if (err)
@@ -289,7 +290,7 @@ static void test_repairs(void **state)
 			assert_clean(file);
 			vhdx = vhdx_opened(borrowed(file), 0);
 			assert_content(l, vhdx, 0);
-			assert_no_error(blk_close(vhdx));
+			must(blk_close(vhdx));
 		}
 	}
 }

@@ -12,6 +12,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/base/strv.h"
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-vhdx.h"
 #include "vhdx/region.h"
 
@@ -21,20 +22,11 @@ static struct blk *finished(void)
 {
 	struct blk *file, *copy, *vhdx = vhdx_in_memory(&small, &file);
 
-	assert_no_error(blk_pwrite(vhdx, "content", 8, 0, 0));
-	assert_no_error(vhdx_finish(vhdx));
+	must(blk_pwrite(vhdx, "content", 8, 0, 0));
+	must(vhdx_finish(vhdx));
 	copy = copy_of(file);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	return copy;
-}
-
-static void assert_refused(struct err *err, const char *message)
-{
-	assert_non_null(err);
-	if (err_kind(err) != ERR_REFUSED || !strstr(err_message(err), message))
-		fail_msg("\"%s\" instead of \"%s\"", err_message(err), message);
-	assert_non_null(err_advice(err));
-	err_free(err);
 }
 
 static void test_options(void **state)
@@ -60,13 +52,13 @@ static void test_options(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		assert_refused(vhdx_create(path, &cases[i].options, NULL, &vhdx), cases[i].message);
+		must_refuse(vhdx_create(path, &cases[i].options, NULL, &vhdx), cases[i].message);
 		assert_int_not_equal(access(path, F_OK), 0);
 	}
-	assert_no_error(vhdx_create(path, &small, NULL, &vhdx));
-	assert_no_error(blk_close(vhdx));
+	must(vhdx_create(path, &small, NULL, &vhdx));
+	must(blk_close(vhdx));
 	/* What exists is not touched. */
-	assert_error(vhdx_create(path, &small, NULL, &vhdx), ERR_FAILED);
+	must_fail(vhdx_create(path, &small, NULL, &vhdx), ERR_FAILED);
 	assert_int_equal(access(path, F_OK), 0);
 	test_dir_remove(dir);
 }
@@ -78,7 +70,7 @@ static void test_defaults(void **state)
 	CLEANUP_VHDX_INFO struct vhdx_info info = {0};
 
 	(void)state;
-	assert_no_error(vhdx_get_info(vhdx, &info));
+	must(vhdx_get_info(vhdx, &info));
 	assert_int_equal(info.disk.type, VHDX_TYPE_DYNAMIC);
 	assert_int_equal(info.disk.block_bytes, 2 * MIB);
 	assert_int_equal(info.disk.logical_sector_bytes, 512);
@@ -94,7 +86,7 @@ static void test_defaults(void **state)
 	assert_int_equal(info.regions[0].file_offset, 3 * MIB);
 	assert_true(info.regions[0].required && info.regions[1].required);
 	assert_int_equal(info.file_bytes, 4 * MIB);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 static void test_incomplete(void **state)
@@ -103,20 +95,20 @@ static void test_incomplete(void **state)
 	char byte;
 
 	(void)state;
-	assert_no_error(blk_pwrite(vhdx, "x", 1, 5 * MIB, BLK_FUA));
+	must(blk_pwrite(vhdx, "x", 1, 5 * MIB, BLK_FUA));
 	copy = copy_of(file);
-	assert_no_error(blk_close(vhdx));
-	assert_refused(vhdx_open_on(copy, 0, NULL, &vhdx), "is incomplete");
-	assert_refused(vhdx_open_on(copy, VHDX_OPEN_WRITE, NULL, &vhdx), "is incomplete");
+	must(blk_close(vhdx));
+	must_refuse(vhdx_open_on(copy, 0, NULL, &vhdx), "is incomplete");
+	must_refuse(vhdx_open_on(copy, VHDX_OPEN_WRITE, NULL, &vhdx), "is incomplete");
 	assert_has_finding(copy, "incomplete");
 	vhdx = vhdx_opened(copy, VHDX_OPEN_WRITE | VHDX_OPEN_INCOMPLETE);
-	assert_no_error(blk_pread(vhdx, &byte, 1, 5 * MIB));
+	must(blk_pread(vhdx, &byte, 1, 5 * MIB));
 	assert_int_equal(byte, 'x');
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_finish(vhdx));
 	copy = copy_of(copy);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	assert_clean(copy);
-	assert_no_error(blk_close(vhdx_opened(copy, 0)));
+	must(blk_close(vhdx_opened(copy, 0)));
 }
 
 static void test_flags(void **state)
@@ -126,12 +118,12 @@ static void test_flags(void **state)
 	struct blk *vhdx;
 
 	(void)state;
-	assert_error(vhdx_open_on(read_only, VHDX_OPEN_WRITE, NULL, &vhdx), ERR_REFUSED);
-	assert_error(vhdx_open_on(file, VHDX_OPEN_WRITE | VHDX_OPEN_INSPECT, NULL, &vhdx), 0);
-	assert_error(vhdx_create_on(file, &small, NULL, &vhdx), ERR_REFUSED);
+	must_fail(vhdx_open_on(read_only, VHDX_OPEN_WRITE, NULL, &vhdx), ERR_REFUSED);
+	must_fail(vhdx_open_on(file, VHDX_OPEN_WRITE | VHDX_OPEN_INSPECT, NULL, &vhdx), 0);
+	must_fail(vhdx_create_on(file, &small, NULL, &vhdx), ERR_REFUSED);
 	vhdx = vhdx_opened(borrowed(file), 0);
-	assert_error(vhdx_finish(vhdx), ERR_REFUSED);
-	assert_no_error(blk_close(vhdx));
+	must_fail(vhdx_finish(vhdx), ERR_REFUSED);
+	must(blk_close(vhdx));
 }
 
 /* [MS-VHDX] 2.2.2: both GUIDs are new before the first change of an opening, and only then. */
@@ -142,36 +134,36 @@ static void test_guids(void **state)
 	CLEANUP_BLK struct blk *untouched = copy_of(file);
 
 	(void)state;
-	assert_no_error(blk_pread(file, before, sizeof before, current_header(file)));
+	must(blk_pread(file, before, sizeof before, current_header(file)));
 	vhdx = vhdx_opened(borrowed(file), 0);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	vhdx = vhdx_opened(file, VHDX_OPEN_WRITE);
-	assert_no_error(blk_flush(vhdx));
-	assert_no_error(vhdx_finish(vhdx));
+	must(blk_flush(vhdx));
+	must(vhdx_finish(vhdx));
 	assert_same_range(file, untouched, untouched->size_bytes, 0);
-	assert_no_error(blk_pwrite(vhdx, "new", 4, 0, 0));
-	assert_no_error(blk_pread(file, after, sizeof after, current_header(file)));
+	must(blk_pwrite(vhdx, "new", 4, 0, 0));
+	must(blk_pread(file, after, sizeof after, current_header(file)));
 	assert_true(after[8] == before[8] + 1); /* one header update so far */
 	assert_memory_not_equal(before + 16, after + 16, 16);
 	assert_memory_not_equal(before + 32, after + 32, 16);
 	assert_true(blk_is_zero(after + 48, 16));
 	/* No new block: the log is not needed, and nothing more changes in the header. */
-	assert_no_error(blk_flush(vhdx));
-	assert_no_error(blk_pread(file, before, sizeof before, current_header(file)));
+	must(blk_flush(vhdx));
+	must(blk_pread(file, before, sizeof before, current_header(file)));
 	assert_memory_equal(before, after, sizeof before);
 	/* A new block: the log is in use from the flush on. */
-	assert_no_error(blk_pwrite(vhdx, "new", 4, 5 * MIB, 0));
-	assert_no_error(blk_pread(file, before, sizeof before, current_header(file)));
+	must(blk_pwrite(vhdx, "new", 4, 5 * MIB, 0));
+	must(blk_pread(file, before, sizeof before, current_header(file)));
 	assert_true(blk_is_zero(before + 48, 16));
-	assert_no_error(blk_flush(vhdx));
-	assert_no_error(blk_pread(file, before, sizeof before, current_header(file)));
+	must(blk_flush(vhdx));
+	must(blk_pread(file, before, sizeof before, current_header(file)));
 	assert_false(blk_is_zero(before + 48, 16));
 	assert_memory_equal(before + 16, after + 16, 32);
-	assert_no_error(vhdx_finish(vhdx));
-	assert_no_error(blk_pread(file, before, sizeof before, VHDX_HEADER_1_OFFSET));
-	assert_no_error(blk_pread(file, after, sizeof after, VHDX_HEADER_2_OFFSET));
+	must(vhdx_finish(vhdx));
+	must(blk_pread(file, before, sizeof before, VHDX_HEADER_1_OFFSET));
+	must(blk_pread(file, after, sizeof after, VHDX_HEADER_2_OFFSET));
 	assert_true(blk_is_zero(before + 48, 16) && blk_is_zero(after + 48, 16));
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 /* Many new blocks, one flush: one log entry, and few flushes of the file. */
@@ -182,19 +174,19 @@ static void test_updates_are_grouped(void **state)
 	struct vhdx_info info;
 
 	(void)state;
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_finish(vhdx));
 	/* 100 pages of the BAT. */
 	for (uint64_t i = 0; i < 400; i++)
-		assert_no_error(blk_pwrite(vhdx, "x", 1, i * 1024 * MIB + i, 0));
-	assert_no_error(blk_flush(vhdx));
+		must(blk_pwrite(vhdx, "x", 1, i * 1024 * MIB + i, 0));
+	must(blk_flush(vhdx));
 	copy = copy_of(file);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	vhdx = vhdx_opened(copy, 0);
-	assert_no_error(vhdx_get_info(vhdx, &info));
+	must(vhdx_get_info(vhdx, &info));
 	assert_int_equal(info.disk.allocated_blocks, 400);
 	assert_int_equal(info.log.replayed_entries, 1);
 	vhdx_info_deinit(&info);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 /* A length that is no multiple of 1 MiB, as Disk2vhd leaves it. */
@@ -204,18 +196,18 @@ static void test_odd_length(void **state)
 	char text[8];
 
 	(void)state;
-	assert_no_error(blk_resize(file, file->size_bytes + 512));
+	must(blk_resize(file, file->size_bytes + 512));
 	assert_no_errors_in(file);
 	assert_has_finding(file, "no multiple of 1 MiB");
 	vhdx = vhdx_opened(file, VHDX_OPEN_WRITE);
-	assert_no_error(blk_pread(vhdx, text, 8, 0));
+	must(blk_pread(vhdx, text, 8, 0));
 	assert_string_equal(text, "content");
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_finish(vhdx));
 	assert_clean(file);
-	assert_no_error(blk_pwrite(vhdx, "x", 1, 5 * MIB, 0));
-	assert_no_error(vhdx_finish(vhdx));
+	must(blk_pwrite(vhdx, "x", 1, 5 * MIB, 0));
+	must(vhdx_finish(vhdx));
 	assert_clean(file);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 static void collect(void *arg, enum log_level level, const char *message)
@@ -232,10 +224,10 @@ static void test_warnings_are_logged(void **state)
 	(void)state;
 	poke(file, VHDX_REGION_TABLE_1_OFFSET, "junk", 4);
 	poke(file, current_header(file), "junk", 4);
-	assert_no_error(vhdx_open_on(file, 0, &log, &vhdx));
+	must(vhdx_open_on(file, 0, &log, &vhdx));
 	assert_non_null(strstr(messages.data, "0:memory: header"));
 	assert_non_null(strstr(messages.data, "0:memory: region table 1 is damaged; region table 2 is used"));
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 /* A region and a metadata item that nobody knows, neither required: left alone, and never written over. */
@@ -261,7 +253,7 @@ static void test_unknown_parts_stay(void **state)
 
 	(void)state;
 	memset(junk, 0x3c, 2 * MIB);
-	assert_no_error(blk_resize(file, at + 2 * MIB));
+	must(blk_resize(file, at + 2 * MIB));
 	poke(file, at, junk, 2 * MIB);
 	vhdx_region_table_encode(regions, 3, table);
 	poke(file, VHDX_REGION_TABLE_1_OFFSET, table, VHDX_REGION_TABLE_BYTES);
@@ -273,25 +265,25 @@ static void test_unknown_parts_stay(void **state)
 	vhdx = vhdx_opened(file, VHDX_OPEN_WRITE);
 	/* All blocks are given up and made anew, twice. */
 	for (unsigned i = 0; i < 2; i++) {
-		assert_no_error(blk_discard(vhdx, 10 * MIB, 0));
-		assert_no_error(blk_flush(vhdx));
+		must(blk_discard(vhdx, 10 * MIB, 0));
+		must(blk_flush(vhdx));
 		for (uint64_t offset = 0; offset < 10 * MIB; offset += 2 * MIB)
-			assert_no_error(blk_pwrite(vhdx, got, 2 * MIB, offset, 0));
+			must(blk_pwrite(vhdx, got, 2 * MIB, offset, 0));
 	}
-	assert_no_error(vhdx_finish(vhdx));
-	assert_no_error(vhdx_get_info(vhdx, &info));
+	must(vhdx_finish(vhdx));
+	must(vhdx_get_info(vhdx, &info));
 	assert_int_equal(info.region_count, 3);
 	assert_null(info.regions[2].name);
 	assert_int_equal(info.item_count, 6);
 	assert_null(info.items[5].name);
 	copy = copy_of(file);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	assert_clean(copy);
-	assert_no_error(blk_pread(copy, got, 2 * MIB, at));
+	must(blk_pread(copy, got, 2 * MIB, at));
 	assert_memory_equal(got, junk, 2 * MIB);
-	assert_no_error(blk_pread(copy, got, 5, 2 * MIB + (128 << 10)));
+	must(blk_pread(copy, got, 5, 2 * MIB + (128 << 10)));
 	assert_memory_equal(got, "extra", 5);
-	assert_no_error(blk_close(copy));
+	must(blk_close(copy));
 }
 
 /* Blocks that share their place can be read, but nothing may be allocated beside them. */
@@ -302,9 +294,9 @@ static void test_shared_blocks(void **state)
 	(void)state;
 	poke_le64(file, 3 * MIB + 8, 4 * MIB | VHDX_BLOCK_FULLY_PRESENT);
 	vhdx = vhdx_opened(file, VHDX_OPEN_WRITE);
-	assert_refused(blk_pwrite(vhdx, "x", 1, 5 * MIB, 0), "share their place");
-	assert_refused(blk_discard(vhdx, MIB, 0), "share their place");
-	assert_no_error(blk_close(vhdx));
+	must_refuse(blk_pwrite(vhdx, "x", 1, 5 * MIB, 0), "share their place");
+	must_refuse(blk_discard(vhdx, MIB, 0), "share their place");
+	must(blk_close(vhdx));
 }
 
 int main(void)

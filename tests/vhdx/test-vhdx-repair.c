@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-damage.h"
 #include "vhdx/device.h"
 #include "vhdx/repair.h"
@@ -45,12 +46,12 @@ static void repair_and_undo(struct blk *damaged, const struct vhdx_repair *plan,
 	CLEANUP_BLK struct blk *file = copy_of(damaged);
 	CLEANUP_BLK struct blk *backup = NULL;
 
-	assert_no_error(blk_mem_create(0, &backup));
-	assert_no_error(vhdx_repair_back_up(plan, backup));
-	assert_no_error(vhdx_repair_apply(plan, file));
+	must(blk_mem_create(0, &backup));
+	must(vhdx_repair_back_up(plan, backup));
+	must(vhdx_repair_apply(plan, file));
 	assert_clean(file);
 	assert_saved(file, expected, &summary);
-	assert_no_error(vhdx_repair_undo(file, backup));
+	must(vhdx_repair_undo(file, backup));
 	assert_int_equal(file->size_bytes, damaged->size_bytes);
 	assert_same_range(file, damaged, damaged->size_bytes, 0);
 }
@@ -84,7 +85,7 @@ static void test_fields(void **state)
 		before = copy_of(file);
 		err = vhdx_repair_plan(file, 0, &plan);
 		if (err)
-			assert_error(err, ERR_REFUSED);
+			must_fail(err, ERR_REFUSED);
 		if (!err) {
 			summary = vhdx_repair_summarize(plan);
 			outcome = outcome_of(&summary);
@@ -112,12 +113,12 @@ static void test_truncation(void **state)
 		struct vhdx_repair_summary summary;
 		struct err *err;
 
-		assert_no_error(blk_resize(file, end));
+		must(blk_resize(file, end));
 		err = vhdx_repair_plan(file, 0, &plan);
 		/* Without all of the BAT region nothing can be saved. */
 		assert_int_equal(err != NULL, end < DAMAGE_DATA);
 		if (err) {
-			assert_error(err, ERR_REFUSED);
+			must_fail(err, ERR_REFUSED);
 			continue;
 		}
 		summary = vhdx_repair_summarize(plan);
@@ -137,12 +138,12 @@ static void test_shared_place(void **state)
 
 	(void)state;
 	damage_field(file, &shared);
-	assert_no_error(vhdx_repair_on(file, 0));
+	must(vhdx_repair_on(file, 0));
 	assert_clean(file);
 	vhdx = vhdx_opened(copy_of(file), VHDX_OPEN_WRITE);
 	assert_same_range(vhdx, expected, MIB, 0);
-	assert_no_error(blk_pwrite(vhdx, "x", 1, 1000, 0));
-	assert_no_error(blk_pread(vhdx, &byte, 1, MIB + 1000));
+	must(blk_pwrite(vhdx, "x", 1, 1000, 0));
+	must(blk_pread(vhdx, &byte, 1, MIB + 1000));
 	assert_int_equal(byte, 0xdd);
 }
 
@@ -155,7 +156,7 @@ static void test_dirty_log(void **state)
 	struct vhdx_repair_summary summary;
 
 	(void)state;
-	assert_no_error(vhdx_repair_plan(file, 0, &plan));
+	must(vhdx_repair_plan(file, 0, &plan));
 	summary = vhdx_repair_summarize(plan);
 	assert_int_equal(outcome_of(&summary), DAMAGE_SAVED);
 	repair_and_undo(file, plan, expected);
@@ -170,16 +171,16 @@ static void test_incomplete(void **state)
 	uint8_t byte;
 
 	(void)state;
-	assert_no_error(blk_pwrite(vhdx, "x", 1, 3 * MIB, BLK_FUA));
+	must(blk_pwrite(vhdx, "x", 1, 3 * MIB, BLK_FUA));
 	file = copy_of(inner);
-	assert_no_error(blk_close(vhdx));
-	assert_error(vhdx_repair_plan(file, 0, &plan), ERR_REFUSED);
-	assert_no_error(vhdx_repair_on(file, VHDX_REPAIR_COMPLETE));
+	must(blk_close(vhdx));
+	must_fail(vhdx_repair_plan(file, 0, &plan), ERR_REFUSED);
+	must(vhdx_repair_on(file, VHDX_REPAIR_COMPLETE));
 	assert_clean(file);
 	vhdx = vhdx_opened(copy_of(file), 0);
-	assert_no_error(blk_pread(vhdx, &byte, 1, 3 * MIB));
+	must(blk_pread(vhdx, &byte, 1, 3 * MIB));
 	assert_int_equal(byte, 'x');
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 static bool fails(struct err *err)
@@ -202,24 +203,24 @@ static void test_interrupted(void **state)
 
 	(void)state;
 	damage_field(damaged, &shared);
-	assert_no_error(vhdx_repair_plan(damaged, 0, &plan));
-	assert_no_error(blk_mem_create(0, &backup));
-	assert_no_error(vhdx_repair_back_up(plan, backup));
+	must(vhdx_repair_plan(damaged, 0, &plan));
+	must(blk_mem_create(0, &backup));
+	must(vhdx_repair_back_up(plan, backup));
 	do {
 		const struct blk_fault fault = {
 			.op = BLK_OP_WRITE, .start = 0, .end = UINT64_MAX, .nth = nth, .errnum = EIO};
 		struct blk *file = copy_of(damaged), *faulty;
 		uint8_t sector[512];
 
-		assert_no_error(blk_fault_create(file, &fault, 1, &faulty));
+		must(blk_fault_create(file, &fault, 1, &faulty));
 		failed = fails(vhdx_repair_apply(plan, faulty));
 		/* Torn: half of the header is there. */
-		assert_no_error(blk_pread(damaged, sector, sizeof sector, VHDX_HEADER_2_OFFSET));
-		assert_no_error(blk_pwrite(file, sector, sizeof sector, VHDX_HEADER_2_OFFSET, 0));
-		assert_no_error(vhdx_repair_undo(file, backup));
+		must(blk_pread(damaged, sector, sizeof sector, VHDX_HEADER_2_OFFSET));
+		must(blk_pwrite(file, sector, sizeof sector, VHDX_HEADER_2_OFFSET, 0));
+		must(vhdx_repair_undo(file, backup));
 		assert_int_equal(file->size_bytes, damaged->size_bytes);
 		assert_same_range(file, damaged, damaged->size_bytes, 0);
-		assert_no_error(blk_close(faulty));
+		must(blk_close(faulty));
 		nth++;
 	} while (failed);
 	assert_true(nth > 4);
@@ -237,31 +238,31 @@ static void test_undo_refused(void **state)
 
 	(void)state;
 	damage_field(file, &flipped);
-	assert_no_error(vhdx_repair_plan(file, 0, &plan));
-	assert_no_error(blk_mem_create(0, &backup));
-	assert_no_error(vhdx_repair_back_up(plan, backup));
-	assert_error(vhdx_repair_undo(file, other), ERR_REFUSED);
-	assert_error(vhdx_repair_undo(other, backup), ERR_REFUSED);
-	assert_no_error(vhdx_repair_apply(plan, file));
+	must(vhdx_repair_plan(file, 0, &plan));
+	must(blk_mem_create(0, &backup));
+	must(vhdx_repair_back_up(plan, backup));
+	must_fail(vhdx_repair_undo(file, other), ERR_REFUSED);
+	must_fail(vhdx_repair_undo(other, backup), ERR_REFUSED);
+	must(vhdx_repair_apply(plan, file));
 	vhdx = vhdx_opened(copy_of(file), VHDX_OPEN_WRITE);
-	assert_no_error(blk_pwrite(vhdx, "x", 1, 0, 0));
-	assert_no_error(vhdx_finish(vhdx));
+	must(blk_pwrite(vhdx, "x", 1, 0, 0));
+	must(vhdx_finish(vhdx));
 	used = copy_of(((struct vhdx *)vhdx)->file);
-	assert_no_error(blk_close(vhdx));
-	assert_error(vhdx_repair_undo(used, backup), ERR_REFUSED);
-	assert_no_error(blk_close(used));
+	must(blk_close(vhdx));
+	must_fail(vhdx_repair_undo(used, backup), ERR_REFUSED);
+	must(blk_close(used));
 	for (uint64_t at = 0; at < backup->size_bytes; at += 1000) {
 		CLEANUP_BLK struct blk *broken = copy_of(backup);
 		uint8_t byte;
 
-		assert_no_error(blk_pread(broken, &byte, 1, at));
+		must(blk_pread(broken, &byte, 1, at));
 		byte ^= 1;
 		poke(broken, at, &byte, 1);
 		/* Only the padding behind the header may be anything. */
 		if (at < 40 || at >= 4096)
-			assert_error(vhdx_repair_undo(file, broken), ERR_REFUSED);
+			must_fail(vhdx_repair_undo(file, broken), ERR_REFUSED);
 	}
-	assert_no_error(vhdx_repair_undo(file, backup));
+	must(vhdx_repair_undo(file, backup));
 }
 
 int main(void)

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/base/lib-power-cut.h"
 #include "tests/vhdx/lib-vhdx.h"
 #include "vhdx/device.h"
@@ -44,16 +45,16 @@ static void write_marks(struct blk *vhdx)
 	uint8_t data[DATA_BYTES];
 
 	fill(data, 1);
-	assert_no_error(blk_pwrite(vhdx, data, sizeof data, 0, 0));
+	must(blk_pwrite(vhdx, data, sizeof data, 0, 0));
 	fill(data, 2);
-	assert_no_error(blk_pwrite(vhdx, data, sizeof data, vhdx->size_bytes - sizeof data, 0));
+	must(blk_pwrite(vhdx, data, sizeof data, vhdx->size_bytes - sizeof data, 0));
 }
 
 static void assert_bytes(struct blk *vhdx, uint64_t offset, const uint8_t *expected)
 {
 	uint8_t data[DATA_BYTES];
 
-	assert_no_error(blk_pread(vhdx, data, sizeof data, offset));
+	must(blk_pread(vhdx, data, sizeof data, offset));
 	assert_memory_equal(data, expected, sizeof data);
 }
 
@@ -61,7 +62,7 @@ static void assert_zeros(struct blk *vhdx, uint64_t offset, uint64_t len_bytes)
 {
 	CLEANUP_FREE uint8_t *data = xmalloc(len_bytes);
 
-	assert_no_error(blk_pread(vhdx, data, len_bytes, offset));
+	must(blk_pread(vhdx, data, len_bytes, offset));
 	assert_true(blk_is_zero(data, len_bytes));
 }
 
@@ -86,7 +87,7 @@ static void soil_tail(struct blk *vhdx, struct blk *file)
 	uint64_t last = (vhdx->size_bytes - 1) / vhdx->preferred_bytes;
 	uint64_t used = vhdx->size_bytes - last * vhdx->preferred_bytes;
 
-	assert_no_error(vhdx_lookup(vhdx_of(vhdx), last, 1, &run));
+	must(vhdx_lookup(vhdx_of(vhdx), last, 1, &run));
 	if (run.file_offset && used < vhdx->preferred_bytes)
 		poke(file, run.file_offset + used, "soil", 4);
 }
@@ -100,20 +101,20 @@ static void grow_one(const struct resize_case *c, bool finished)
 
 	write_marks(vhdx);
 	if (finished)
-		assert_no_error(vhdx_finish(vhdx));
+		must(vhdx_finish(vhdx));
 	soil_tail(vhdx, file);
 	bat_at = vhdx_of(vhdx)->regions.bat.file_offset;
-	assert_error(blk_resize(vhdx, old_bytes - 4096), ERR_REFUSED);
-	assert_error(blk_resize(vhdx, old_bytes + 100), ERR_REFUSED);
-	assert_error(blk_resize(vhdx, 64 * TIB + 4096), ERR_REFUSED);
-	assert_no_error(blk_resize(vhdx, c->size_bytes));
+	must_fail(blk_resize(vhdx, old_bytes - 4096), ERR_REFUSED);
+	must_fail(blk_resize(vhdx, old_bytes + 100), ERR_REFUSED);
+	must_fail(blk_resize(vhdx, 64 * TIB + 4096), ERR_REFUSED);
+	must(blk_resize(vhdx, c->size_bytes));
 	assert_int_equal(vhdx->size_bytes, c->size_bytes);
 	assert_int_equal(vhdx_of(vhdx)->regions.bat.file_offset != bat_at, c->bat_moves);
 	assert_marks(vhdx, old_bytes);
 	/* The new part can be written, also where old and new meet. */
 	fill(data, 3);
-	assert_no_error(blk_pwrite(vhdx, data, sizeof data, c->size_bytes - sizeof data, 0));
-	assert_no_error(vhdx_finish(vhdx));
+	must(blk_pwrite(vhdx, data, sizeof data, c->size_bytes - sizeof data, 0));
+	must(vhdx_finish(vhdx));
 	/* Finished, it is what another would find. */
 	left = borrowed(file);
 	assert_clean(left);
@@ -122,8 +123,8 @@ static void grow_one(const struct resize_case *c, bool finished)
 	assert_bytes(again, c->size_bytes - sizeof data, data);
 	fill(data, 1);
 	assert_bytes(again, 0, data);
-	assert_no_error(blk_close(again));
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(again));
+	must(blk_close(vhdx));
 }
 
 static void test_growing(void **state)
@@ -146,19 +147,19 @@ static void test_growing_often(void **state)
 
 	(void)state;
 	write_marks(vhdx);
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_finish(vhdx));
 	for (uint64_t size = 4 * MIB; size <= 4 * TIB; size *= 8) {
-		assert_no_error(blk_resize(vhdx, size));
-		assert_no_error(blk_pwrite(vhdx, "x", 1, size - 1, 0));
-		assert_no_error(vhdx_finish(vhdx));
+		must(blk_resize(vhdx, size));
+		must(blk_pwrite(vhdx, "x", 1, size - 1, 0));
+		must(vhdx_finish(vhdx));
 		copy = copy_of(file);
-		assert_no_error(blk_close(vhdx));
+		must(blk_close(vhdx));
 		assert_clean(copy);
 		file = copy;
 		vhdx = vhdx_opened(file, VHDX_OPEN_WRITE);
 	}
 	assert_int_equal(vhdx->size_bytes, 4 * MIB * (1 << 18));
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 /* A parent in memory that is larger than its child, and nowhere zero. */
@@ -168,9 +169,9 @@ static struct blk *make_parent(void)
 	struct blk *parent;
 
 	memset(data, 'p', MIB);
-	assert_no_error(blk_mem_create(16 * MIB, &parent));
+	must(blk_mem_create(16 * MIB, &parent));
 	for (uint64_t at = 0; at < parent->size_bytes; at += MIB)
-		assert_no_error(blk_pwrite(parent, data, MIB, at, 0));
+		must(blk_pwrite(parent, data, MIB, at, 0));
 	return parent;
 }
 
@@ -180,14 +181,14 @@ static struct blk *make_child(uint32_t block_bytes)
 	struct vhdx_create_options options = {.size_bytes = 3 * MIB + 512, .block_bytes = block_bytes};
 	struct blk *base_file, *base = vhdx_in_memory(&options, &base_file), *file, *child, *left;
 
-	assert_no_error(vhdx_finish(base));
+	must(vhdx_finish(base));
 	options = (struct vhdx_create_options){.block_bytes = block_bytes, .parent = base};
-	assert_no_error(blk_mem_create(0, &file));
-	assert_no_error(vhdx_create_on(file, &options, NULL, &child));
-	assert_no_error(blk_pwrite(child, "own", 3, MIB, 0));
-	assert_no_error(vhdx_finish(child));
+	must(blk_mem_create(0, &file));
+	must(vhdx_create_on(file, &options, NULL, &child));
+	must(blk_pwrite(child, "own", 3, MIB, 0));
+	must(vhdx_finish(child));
 	left = copy_of(file);
-	assert_no_error(blk_close(child));
+	must(blk_close(child));
 	return left;
 }
 
@@ -195,7 +196,7 @@ static void assert_filled(struct blk *vhdx, uint64_t start, uint64_t end, uint8_
 {
 	CLEANUP_FREE uint8_t *data = xmalloc(end - start);
 
-	assert_no_error(blk_pread(vhdx, data, end - start, start));
+	must(blk_pread(vhdx, data, end - start, start));
 	for (uint64_t i = 0; i < end - start; i++)
 		if (data[i] != wanted)
 			fail_msg("byte %llu is %02x, not %02x", (unsigned long long)(start + i), data[i],
@@ -218,21 +219,21 @@ static void test_child(void **state)
 		struct blk *file = make_child(children[i].block_bytes), *child;
 		uint64_t size = children[i].size_bytes;
 
-		assert_no_error(vhdx_open_over(file, make_parent(), VHDX_OPEN_WRITE, NULL, &child));
-		assert_no_error(blk_resize(child, size));
+		must(vhdx_open_over(file, make_parent(), VHDX_OPEN_WRITE, NULL, &child));
+		must(blk_resize(child, size));
 		for (unsigned again = 0; again < 2; again++) {
 			assert_filled(child, 0, MIB, 'p');
 			assert_filled(child, MIB + 512, 3 * MIB + 512, 'p');
 			assert_filled(child, 3 * MIB + 512, size < 20 * MIB ? size : 20 * MIB, 0);
-			assert_no_error(blk_pwrite(child, "", 1, size - 1, 0));
-			assert_no_error(vhdx_finish(child));
+			must(blk_pwrite(child, "", 1, size - 1, 0));
+			must(vhdx_finish(child));
 			assert_clean(file);
 			file = copy_of(file);
-			assert_no_error(blk_close(child));
-			assert_no_error(vhdx_open_over(file, make_parent(), VHDX_OPEN_WRITE, NULL, &child));
+			must(blk_close(child));
+			must(vhdx_open_over(file, make_parent(), VHDX_OPEN_WRITE, NULL, &child));
 			assert_int_equal(child->size_bytes, size);
 		}
-		assert_no_error(blk_close(child));
+		must(blk_close(child));
 	}
 }
 
@@ -253,7 +254,7 @@ static void look_after_cut(struct world *w, struct blk *left)
 		w->new_count++;
 	assert_true(vhdx->size_bytes == w->old_bytes || vhdx->size_bytes == w->new_bytes);
 	assert_marks(vhdx, w->old_bytes);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 /* Records one growth. */
@@ -262,12 +263,12 @@ static void record_growth(const struct resize_case *c, struct recording *recordi
 	struct blk *file, *vhdx = vhdx_in_memory(&c->options, &file), *start;
 
 	write_marks(vhdx);
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_finish(vhdx));
 	start = copy_of(file);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	vhdx = vhdx_opened(recording_attach(recording, start), VHDX_OPEN_WRITE);
-	assert_no_error(blk_resize(vhdx, c->size_bytes));
-	assert_no_error(blk_close(vhdx));
+	must(blk_resize(vhdx, c->size_bytes));
+	must(blk_close(vhdx));
 }
 
 static void test_power_cut(void **state)
@@ -303,7 +304,7 @@ static bool look_at_child(struct blk *left, uint64_t old_bytes, uint64_t new_byt
 	bool is_new;
 
 	assert_no_errors_in(left);
-	assert_no_error(vhdx_open_over(left, make_parent(), VHDX_OPEN_WRITE, NULL, &child));
+	must(vhdx_open_over(left, make_parent(), VHDX_OPEN_WRITE, NULL, &child));
 	is_new = child->size_bytes == new_bytes;
 	assert_true(is_new || child->size_bytes == old_bytes);
 	assert_filled(child, 0, own_at, 'p');
@@ -339,16 +340,16 @@ static void test_child_power_cut(void **state)
 		struct power_cut *cut;
 
 		/* What it has of its own is overwritten by what the parent has, but for this. */
-		assert_no_error(vhdx_open_over(file, make_parent(), VHDX_OPEN_WRITE, NULL, &child));
-		assert_no_error(blk_pwrite(child, sector, sizeof sector, MIB, 0));
-		assert_no_error(blk_pwrite(child, "ooo", 3, children[i].own_at, 0));
-		assert_no_error(vhdx_finish(child));
+		must(vhdx_open_over(file, make_parent(), VHDX_OPEN_WRITE, NULL, &child));
+		must(blk_pwrite(child, sector, sizeof sector, MIB, 0));
+		must(blk_pwrite(child, "ooo", 3, children[i].own_at, 0));
+		must(vhdx_finish(child));
 		file = copy_of(file);
-		assert_no_error(blk_close(child));
-		assert_no_error(vhdx_open_over(recording_attach(recording, file), make_parent(),
-					       VHDX_OPEN_WRITE, NULL, &child));
-		assert_no_error(blk_resize(child, new_bytes));
-		assert_no_error(blk_close(child));
+		must(blk_close(child));
+		must(vhdx_open_over(recording_attach(recording, file), make_parent(), VHDX_OPEN_WRITE, NULL,
+				    &child));
+		must(blk_resize(child, new_bytes));
+		must(blk_close(child));
 		cut = power_cut_create(recording, i);
 		for (uint64_t time = 1; power_cut_advance(cut, time); time++) {
 			for (unsigned n = 0; n < (power_cut_pending(cut) ? 3 : 1); n++) {
@@ -378,15 +379,15 @@ static void test_failing(void **state)
 		struct err *err;
 
 		write_marks(vhdx);
-		assert_no_error(vhdx_finish(vhdx));
+		must(vhdx_finish(vhdx));
 		left = copy_of(file);
-		assert_no_error(blk_close(vhdx));
-		assert_no_error(blk_fault_create(left, &fault, 1, &faulty));
+		must(blk_close(vhdx));
+		must(blk_fault_create(left, &fault, 1, &faulty));
 		vhdx = vhdx_opened(faulty, VHDX_OPEN_WRITE);
 		err = blk_resize(vhdx, c->size_bytes);
 		failures += err != NULL;
 		if (err)
-			assert_error(err, ERR_FAILED);
+			must_fail(err, ERR_FAILED);
 		look_after_cut(&w, copy_of(left));
 		err_free(blk_close(vhdx));
 	}

@@ -14,6 +14,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-vhdx.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -48,23 +49,23 @@ static void use(const char *path, const struct shape *shape)
 	uint64_t value, start_ns;
 	struct blk *vhdx;
 
-	assert_no_error(vhdx_create(path, &shape->options, NULL, &vhdx));
+	must(vhdx_create(path, &shape->options, NULL, &vhdx));
 	for (uint64_t i = 0; i < shape->writes; i++)
-		assert_no_error(blk_pwrite(vhdx, &i, sizeof i, place(shape, i), 0));
-	assert_no_error(vhdx_finish(vhdx));
-	assert_no_error(blk_pwrite(vhdx, "end", 4, shape->options.size_bytes - 4, 0));
-	assert_no_error(blk_close(vhdx));
+		must(blk_pwrite(vhdx, &i, sizeof i, place(shape, i), 0));
+	must(vhdx_finish(vhdx));
+	must(blk_pwrite(vhdx, "end", 4, shape->options.size_bytes - 4, 0));
+	must(blk_close(vhdx));
 	start_ns = run_now_ns();
-	assert_no_error(vhdx_open(path, 0, NULL, &vhdx));
+	must(vhdx_open(path, 0, NULL, &vhdx));
 	if (!SANITIZED)
 		assert_true(run_now_ns() - start_ns < 1000000000);
 	for (uint64_t i = 0; i < shape->writes; i++) {
-		assert_no_error(blk_pread(vhdx, &value, sizeof value, place(shape, i)));
+		must(blk_pread(vhdx, &value, sizeof value, place(shape, i)));
 		assert_int_equal(value, i);
 	}
-	assert_no_error(blk_pread(vhdx, &value, 4, shape->options.size_bytes - 4));
+	must(blk_pread(vhdx, &value, 4, shape->options.size_bytes - 4));
 	assert_memory_equal(&value, "end", 4);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 /* The whole of the map: read, counted, checked. */
@@ -75,12 +76,12 @@ static void use_map(const char *path, const struct shape *shape)
 	struct vhdx_check_result result;
 	struct blk *vhdx;
 
-	assert_no_error(vhdx_open(path, 0, NULL, &vhdx));
-	assert_no_error(vhdx_get_info(vhdx, &info));
+	must(vhdx_open(path, 0, NULL, &vhdx));
+	must(vhdx_get_info(vhdx, &info));
 	assert_int_equal(info.disk.block_count, blocks);
 	assert_int_equal(info.disk.allocated_blocks, 301);
-	assert_no_error(blk_close(vhdx));
-	assert_no_error(vhdx_check(path, NULL, NULL, &result));
+	must(blk_close(vhdx));
+	must(vhdx_check(path, NULL, NULL, &result));
 	assert_int_equal(result.errors + result.warnings, 0);
 	assert_int_equal(result.blocks_checked, blocks);
 }

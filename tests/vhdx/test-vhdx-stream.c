@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-stream.h"
 
 struct world {
@@ -26,11 +27,11 @@ static void close_and_open(struct world *w)
 
 	/* The file is closed with the device, so the copy is taken before: as after the close, it must hold
 	 * all that was flushed. */
-	assert_no_error(blk_flush(w->stream.vhdx));
+	must(blk_flush(w->stream.vhdx));
 	copy = copy_of(w->file);
 	if (!w->incomplete)
 		assert_no_errors_in(copy);
-	assert_no_error(blk_close(w->stream.vhdx));
+	must(blk_close(w->stream.vhdx));
 	w->file = copy;
 	w->stream.vhdx = vhdx_opened(copy, VHDX_OPEN_WRITE | (w->incomplete ? VHDX_OPEN_INCOMPLETE : 0));
 }
@@ -45,7 +46,7 @@ static void run_stream(const struct vhdx_create_options *options, uint64_t chunk
 	for (unsigned i = 1; i <= requests; i++) {
 		stream_request(s);
 		if (i == requests / 3) {
-			assert_no_error(vhdx_finish(s->vhdx));
+			must(vhdx_finish(s->vhdx));
 			w.incomplete = false;
 			assert_clean(w.file);
 		}
@@ -55,10 +56,10 @@ static void run_stream(const struct vhdx_create_options *options, uint64_t chunk
 			stream_compare(s);
 		}
 	}
-	assert_no_error(vhdx_finish(s->vhdx));
+	must(vhdx_finish(s->vhdx));
 	assert_clean(w.file);
 	stream_compare(s);
-	assert_no_error(blk_close(s->vhdx));
+	must(blk_close(s->vhdx));
 	stream_deinit(s);
 }
 
@@ -95,33 +96,33 @@ static void test_space_is_used_again(void **state)
 
 	(void)state;
 	memset(data, 0x77, 10 * MIB);
-	assert_no_error(vhdx_finish(vhdx));
-	assert_no_error(blk_pwrite(vhdx, data, 10 * MIB, 0, 0));
-	assert_no_error(blk_flush(vhdx));
+	must(vhdx_finish(vhdx));
+	must(blk_pwrite(vhdx, data, 10 * MIB, 0, 0));
+	must(blk_flush(vhdx));
 	limit = file->size_bytes;
 	for (uint64_t i = 1; i < 20; i++) {
 		uint64_t from = (i - 1) % 5 * 10 * MIB, to = i % 5 * 10 * MIB;
 
-		assert_no_error(blk_discard(vhdx, 10 * MIB, from));
-		assert_no_error(blk_flush(vhdx));
-		assert_no_error(blk_pwrite(vhdx, data, 10 * MIB - 5000, to + 5000, 0));
+		must(blk_discard(vhdx, 10 * MIB, from));
+		must(blk_flush(vhdx));
+		must(blk_pwrite(vhdx, data, 10 * MIB - 5000, to + 5000, 0));
 		/* The rest of the first block must be zeros, not what was there before. */
-		assert_no_error(blk_pread(vhdx, data, 5000, to));
+		must(blk_pread(vhdx, data, 5000, to));
 		assert_true(blk_is_zero(data, 5000));
 		memset(data, 0x77, 5000);
 	}
 	assert_int_equal(file->size_bytes, limit);
 	/* Gaps are found by a new opening, too. */
-	assert_no_error(blk_discard(vhdx, 64 * MIB, 0));
-	assert_no_error(blk_flush(vhdx));
+	must(blk_discard(vhdx, 64 * MIB, 0));
+	must(blk_flush(vhdx));
 	file = copy_of(file);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 	vhdx = vhdx_opened(file, VHDX_OPEN_WRITE);
-	assert_no_error(blk_pwrite(vhdx, data, 10 * MIB, 3 * MIB + 1, 0));
-	assert_no_error(vhdx_finish(vhdx));
+	must(blk_pwrite(vhdx, data, 10 * MIB, 3 * MIB + 1, 0));
+	must(vhdx_finish(vhdx));
 	assert_true(file->size_bytes <= limit + MIB);
 	assert_clean(file);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 /* Space is not used again before it is given up durably. */
@@ -135,14 +136,14 @@ static void test_space_waits_for_the_flush(void **state)
 	(void)state;
 	memset(old, 1, sizeof old);
 	memset(new, 2, sizeof new);
-	assert_no_error(vhdx_finish(vhdx));
-	assert_no_error(blk_pwrite(vhdx, old, sizeof old, 0, BLK_FUA));
-	assert_no_error(blk_discard(vhdx, MIB, 0));
-	assert_no_error(blk_pwrite(vhdx, new, sizeof new, MIB, 0));
+	must(vhdx_finish(vhdx));
+	must(blk_pwrite(vhdx, old, sizeof old, 0, BLK_FUA));
+	must(blk_discard(vhdx, MIB, 0));
+	must(blk_pwrite(vhdx, new, sizeof new, MIB, 0));
 	after = vhdx_opened(copy_of(file), 0);
-	assert_no_error(blk_pread(after, got, sizeof got, 0));
+	must(blk_pread(after, got, sizeof got, 0));
 	assert_memory_equal(got, old, sizeof got);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 int main(void)

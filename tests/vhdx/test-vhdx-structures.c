@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/vhdx/lib-vhdx.h"
 #include "vhdx/header.h"
 #include "vhdx/metadata.h"
@@ -87,16 +88,16 @@ static void test_header_update(void **state)
 
 	(void)state;
 	header.log_offset = MIB;
-	assert_no_error(blk_mem_create(8 * MIB, &file));
+	must(blk_mem_create(8 * MIB, &file));
 	poke_le64(file, 0, VHDX_FILE_SIGNATURE);
 	for (unsigned i = 1; i <= 5; i++) {
 		struct vhdx_headers read;
 
 		header.file_write_guid.data4[0] = (uint8_t)i;
-		assert_no_error(vhdx_headers_update(file, &headers, &header));
+		must(vhdx_headers_update(file, &headers, &header));
 		assert_int_equal(headers.current.sequence_number, i);
 		assert_int_equal(headers.slot, (i + 1) % 2);
-		assert_no_error(vhdx_headers_read(file, &findings, &read));
+		must(vhdx_headers_read(file, &findings, &read));
 		assert_null(findings.fatal);
 		assert_memory_equal(&read.current, &headers.current, sizeof read.current);
 		assert_int_equal(read.other_is_valid, i > 1);
@@ -152,7 +153,7 @@ static void test_metadata(void **state)
 	(void)state;
 	memset(&metadata.disk_id, 0x83, sizeof metadata.disk_id);
 	assert_int_equal(vhdx_geometry_derive(&metadata.geometry), VHDX_GEOMETRY_OK);
-	assert_no_error(blk_mem_create(4 * MIB, &file));
+	must(blk_mem_create(4 * MIB, &file));
 	for (int complete = 0; complete < 2; complete++) {
 		vhdx_metadata_encode(&metadata, bytes);
 		/* The marker comes last; taking it out moves nothing and leaves nothing behind. */
@@ -165,7 +166,7 @@ static void test_metadata(void **state)
 			assert_true(blk_is_zero(bytes + 32 + 5 * 32, VHDX_METADATA_TABLE_BYTES - 6 * 32));
 		}
 		poke(file, region.file_offset, bytes, VHDX_METADATA_NEW_BYTES);
-		assert_no_error(vhdx_metadata_read(file, &region, &findings, &back));
+		must(vhdx_metadata_read(file, &region, &findings, &back));
 		assert_null(findings.fatal);
 		assert_int_equal(findings.counts.warnings + findings.counts.errors, 0);
 		assert_int_equal(back.count, complete ? 5 : 6);

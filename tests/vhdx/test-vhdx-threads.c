@@ -12,6 +12,9 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
+#include "tests/base/lib-rng.h"
 #include "tests/vhdx/lib-vhdx.h"
 #include "vhdx/range-lock.h"
 
@@ -75,7 +78,7 @@ static void run_workers(struct blk *vhdx, uint8_t *model)
 	}
 	for (unsigned i = 0; i < THREADS; i++) {
 		pthread_join(workers[i].thread, NULL);
-		assert_no_error(workers[i].err);
+		must(workers[i].err);
 		assert_false(workers[i].differs);
 	}
 	blk_conformance_expect(vhdx, model);
@@ -86,19 +89,19 @@ static void check_workers(const char *path, const struct vhdx_create_options *op
 	struct vhdx_check_result result;
 	struct blk *vhdx;
 
-	assert_no_error(vhdx_create(path, options, NULL, &vhdx));
+	must(vhdx_create(path, options, NULL, &vhdx));
 	run_workers(vhdx, model);
-	assert_no_error(vhdx_finish(vhdx));
+	must(vhdx_finish(vhdx));
 	run_workers(vhdx, model);
-	assert_no_error(blk_discard(vhdx, DISK_BYTES, 0));
+	must(blk_discard(vhdx, DISK_BYTES, 0));
 	memset(model, 0, DISK_BYTES);
 	run_workers(vhdx, model);
-	assert_no_error(blk_close(vhdx));
-	assert_no_error(vhdx_check(path, NULL, NULL, &result));
+	must(blk_close(vhdx));
+	must(vhdx_check(path, NULL, NULL, &result));
 	assert_int_equal(result.errors + result.warnings, 0);
-	assert_no_error(vhdx_open(path, 0, NULL, &vhdx));
+	must(vhdx_open(path, 0, NULL, &vhdx));
 	blk_conformance_expect(vhdx, model);
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 static void test_allocation(void **state)
@@ -126,11 +129,11 @@ static void test_child(void **state)
 
 	(void)state;
 	rng_fill(&rng, model, DISK_BYTES);
-	assert_no_error(vhdx_create(parent_path, &options, NULL, &parent));
-	assert_no_error(blk_pwrite(parent, model, DISK_BYTES, 0, 0));
-	assert_no_error(vhdx_finish(parent));
-	assert_no_error(blk_close(parent));
-	assert_no_error(vhdx_open(parent_path, 0, NULL, &options.parent));
+	must(vhdx_create(parent_path, &options, NULL, &parent));
+	must(blk_pwrite(parent, model, DISK_BYTES, 0, 0));
+	must(vhdx_finish(parent));
+	must(blk_close(parent));
+	must(vhdx_open(parent_path, 0, NULL, &options.parent));
 	options.block_bytes = 4 << 20;
 	check_workers(path, &options, model);
 	test_dir_remove(dir);
@@ -154,15 +157,15 @@ static void test_new_block(void **state)
 	struct blk *parent_file, *parent = vhdx_in_memory(&options, &parent_file);
 
 	(void)state;
-	assert_no_error(vhdx_finish(parent));
+	must(vhdx_finish(parent));
 	for (unsigned round = 0; round < 200; round++) {
 		struct worker workers[THREADS] = {0};
 		uint8_t model[THREADS * 4096], got[THREADS * 4096];
 		struct blk *file;
 
-		assert_no_error(blk_mem_create(0, &file));
+		must(blk_mem_create(0, &file));
 		options.parent = vhdx_opened(borrowed(parent_file), 0);
-		assert_no_error(vhdx_create_on(file, &options, NULL, &workers[0].vhdx));
+		must(vhdx_create_on(file, &options, NULL, &workers[0].vhdx));
 		for (unsigned i = 0; i < THREADS; i++) {
 			workers[i] = (struct worker){.vhdx = workers[0].vhdx, .number = i};
 			memset(model + i * 4096, (int)i + 1, 4096);
@@ -172,14 +175,14 @@ static void test_new_block(void **state)
 					 0);
 		for (unsigned i = 0; i < THREADS; i++) {
 			pthread_join(workers[i].thread, NULL);
-			assert_no_error(workers[i].err);
+			must(workers[i].err);
 		}
-		assert_no_error(blk_pread(workers[0].vhdx, got, sizeof got, 0));
+		must(blk_pread(workers[0].vhdx, got, sizeof got, 0));
 		if (memcmp(got, model, sizeof got))
 			fail_msg("round %u: what one thread wrote is gone", round);
-		assert_no_error(blk_close(workers[0].vhdx));
+		must(blk_close(workers[0].vhdx));
 	}
-	assert_no_error(blk_close(parent));
+	must(blk_close(parent));
 }
 
 /* All write the same place, over several blocks, each with its own byte. */
@@ -207,17 +210,17 @@ static void test_overlap(void **state)
 	(void)state;
 	/* Blocks in reverse order in the file, so that each is a request of its own there. */
 	for (uint64_t i = 4; i-- > 0;)
-		assert_no_error(blk_pwrite(vhdx, "", 1, i * MIB, 0));
+		must(blk_pwrite(vhdx, "", 1, i * MIB, 0));
 	for (unsigned i = 0; i < THREADS; i++) {
 		workers[i] = (struct worker){.vhdx = vhdx, .number = i};
 		assert_int_equal(pthread_create(&workers[i].thread, NULL, write_same, &workers[i]), 0);
 	}
 	for (unsigned i = 0; i < THREADS; i++) {
 		pthread_join(workers[i].thread, NULL);
-		assert_no_error(workers[i].err);
+		must(workers[i].err);
 		assert_false(workers[i].differs);
 	}
-	assert_no_error(blk_close(vhdx));
+	must(blk_close(vhdx));
 }
 
 /* Counts who is inside overlapping ranges. */
