@@ -2,7 +2,9 @@
 /*
  * A regular file or a block device.  With BLK_FILE_DIRECT the aligned part of
  * a large request goes around the page cache, with BLK_FILE_UNCACHED every read
- * of a device: see direct.h.
+ * of a device: see direct.h.  What goes into the cache and is not small is then
+ * begun to be written at once, so that a flush does not find the disk idle and all
+ * of it still to do.
  */
 #include "p2v/base/blk.h"
 
@@ -21,6 +23,7 @@
 #include "p2v/base/mem.h"
 
 #define ZERO_CHUNK_BYTES (1u << 20)
+#define EARLY_BYTES (32u << 10) /* less is likely to be written again soon */
 
 struct blk_file {
 	struct blk blk;
@@ -28,6 +31,7 @@ struct blk_file {
 	struct direct direct;
 	bool is_device;
 	bool is_uncached;
+	bool writes_early;
 };
 
 static struct blk_file *to_file(struct blk *blk)
@@ -69,6 +73,13 @@ static struct err *read_all(struct blk *blk, void *buf, size_t len_bytes, uint64
 	return NULL;
 }
 
+/* Only a hint.  An error of what it begins is left for the flush to find. */
+static void begin_writing(const struct blk_file *file, size_t len_bytes, uint64_t offset)
+{
+	if (file->writes_early && len_bytes >= EARLY_BYTES)
+		(void)sync_file_range(file->fd, offset, len_bytes, SYNC_FILE_RANGE_WRITE);
+}
+
 static struct err *write_all(struct blk *blk, const void *buf, size_t len_bytes, uint64_t offset,
 			     unsigned flags)
 {
@@ -82,6 +93,7 @@ static struct err *write_all(struct blk *blk, const void *buf, size_t len_bytes,
 			continue;
 		if (put < 0)
 			return io_error(blk, "write", offset);
+		begin_writing(to_file(blk), put, offset);
 		at += put;
 		offset += put;
 		len_bytes -= put;
@@ -361,6 +373,7 @@ struct err *blk_file_open(const char *path, unsigned flags, uint64_t create_size
 			unlink(path);
 		return err_first(err, file_close(&file->blk));
 	}
+	file->writes_early = flags & BLK_FILE_DIRECT;
 	file->is_uncached = flags & BLK_FILE_UNCACHED && file->is_device && file->direct.fd >= 0;
 	*ret_blk = &file->blk;
 	return NULL;

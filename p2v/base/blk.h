@@ -145,7 +145,9 @@ static inline void cleanup_blk(struct blk **blk)
  * in messages is the path. */
 #define BLK_FILE_WRITE (1u << 0) /* else read-only */
 #define BLK_FILE_CREATE (1u << 1) /* must not exist; size as given */
-#define BLK_FILE_DIRECT (1u << 2) /* large requests go around the page cache, where that is possible */
+/* For much data: large requests go around the page cache, where that is possible, and what else is written
+ * is begun to be brought to the disk at once. */
+#define BLK_FILE_DIRECT (1u << 2)
 /* Of a device: every read comes from the disk, not from the page cache, which keeps what it has read while a
  * mounted file system writes past it; and a sector that cannot be read takes no others with it. */
 #define BLK_FILE_UNCACHED (1u << 3)

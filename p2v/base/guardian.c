@@ -11,6 +11,7 @@
 #include "p2v/base/guardian.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
@@ -137,6 +138,18 @@ struct err *guardian_start(struct guardian **ret_guardian)
 	const struct guardian_charge charge = {.name = "p2v-guardian", .guard = guard};
 
 	return guardian_fork(&charge, ret_guardian);
+}
+
+void guardian_become(const char *const *argv)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		dup2(null, fd);
+	signal(SIGHUP, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	execvp(argv[0], (char *const *)argv);
 }
 
 int guardian_socket(const struct guardian *guardian)

@@ -34,7 +34,8 @@ void guardian_dismiss(struct guardian *guardian);
  * A process of the same kind that has something else to put right: guard() runs in a forked copy of us, in a
  * session of its own, deaf to signals that a terminal sends.  It has its end of a socket (SOCK_SEQPACKET),
  * which ends when we do, and the descriptors to keep, in ascending order and none below 3.  Threads may have
- * held any lock when it was forked: it must allocate nothing, and call nothing but the kernel.
+ * held any lock when it was forked: it must allocate nothing, and call nothing but the kernel and
+ * guardian_become().
  */
 struct guardian_charge {
 	const char *name; /* of the process */
@@ -45,6 +46,8 @@ struct guardian_charge {
 };
 struct err *guardian_fork(const struct guardian_charge *charge, struct guardian **ret_guardian)
 	ERR_MUST_CHECK;
+/* The end of guard(): it is this program from then on, without input and output.  Returns if it cannot be. */
+void guardian_become(const char *const *argv);
 int guardian_socket(const struct guardian *guardian); /* our end; the guardian's own */
 /* Closes our end, waits for guard() to return, frees. */
 void guardian_let_go(struct guardian *guardian);

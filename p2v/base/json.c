@@ -25,6 +25,17 @@ struct err *json_read_file(const char *path, json_t **ret_value)
 	return NULL;
 }
 
+struct err *json_read_file_if_any(const char *path, json_t **ret_value)
+{
+	struct err *err = json_read_file(path, ret_value);
+
+	if (!err || err_errno(err) != ENOENT)
+		return err;
+	err_free(err);
+	*ret_value = NULL;
+	return NULL;
+}
+
 static struct err *write_and_sync(int fd, const char *path, const char *data, size_t bytes)
 {
 	while (bytes) {

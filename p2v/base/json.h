@@ -9,6 +9,8 @@
 #include "p2v/base/err.h"
 
 struct err *json_read_file(const char *path, json_t **ret_value) ERR_MUST_CHECK;
+/* *ret_value is NULL, and that is no error, where there is no such file. */
+struct err *json_read_file_if_any(const char *path, json_t **ret_value) ERR_MUST_CHECK;
 
 /* Indented, keys in the order they were set, synced, then renamed over path. */
 struct err *json_write_file(const char *path, const json_t *value) ERR_MUST_CHECK;

@@ -114,6 +114,9 @@ static void exec_child(const char *const *argv, char **env, const int stdio[3], 
 	if (flags & RUN_TERMINAL) {
 		setsid();
 		ioctl(stdio[0], TIOCSCTTY, 0);
+		/* Whoever put us into the background has made us ignore its keys; the child has its own. */
+		signal(SIGINT, SIG_DFL);
+		signal(SIGQUIT, SIG_DFL);
 	} else {
 		setpgid(0, 0);
 	}
