@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "capture/kernelfs.h"
+#include "capture/track-claim.h"
 #include "capture/track-impl.h"
 #include "p2v/base/mem.h"
 
@@ -112,7 +113,9 @@ static void take_record(struct tracker *tracker, size_t index, struct stream *st
 		count_and_mark(tracker, index, record, TRACK_QUEUE);
 		break;
 	case __BLK_TA_ISSUE:
-		count_and_mark(tracker, index, record, TRACK_ISSUE);
+		/* It does not tell all that a request discards, so that having seen it proves nothing. */
+		if (!(record->action & BLK_TC_ACT(BLK_TC_DISCARD)))
+			count_and_mark(tracker, index, record, TRACK_ISSUE);
 		break;
 	case __BLK_TA_COMPLETE:
 		count_and_mark(tracker, index, record, TRACK_COMPLETE);
@@ -252,6 +255,18 @@ static struct err *open_streams(const struct trace_state *state, struct traced_d
 	return NULL;
 }
 
+/* Where a sender that was killed has left one it is taken away first.  False: errno says why. */
+static bool set_up_log(int device_fd, const char *name, int debugfs, struct blk_user_trace_setup *setup)
+{
+	if (!ioctl(device_fd, BLKTRACESETUP, setup))
+		return true;
+	if ((errno != EBUSY && errno != EEXIST) || !track_claim_is_left(debugfs, name))
+		return false;
+	ioctl(device_fd, BLKTRACESTOP);
+	ioctl(device_fd, BLKTRACETEARDOWN);
+	return !ioctl(device_fd, BLKTRACESETUP, setup);
+}
+
 static struct err *start_disk(const struct trace_state *state, const struct track_disk *of,
 			      struct traced_disk *disk, int debugfs)
 {
@@ -265,7 +280,7 @@ static struct err *start_disk(const struct trace_state *state, const struct trac
 	disk->device_fd = open(of->device, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (disk->device_fd < 0)
 		return err_from_errno(errno, "%s", of->device);
-	if (ioctl(disk->device_fd, BLKTRACESETUP, &setup)) {
+	if (!set_up_log(disk->device_fd, of->name, debugfs, &setup)) {
 		err = err_from_errno(errno, "%s: the kernel gives no log of requests", of->device);
 		return err_errno(err) == EBUSY || err_errno(err) == EEXIST
 			       ? err_advise(err,
@@ -274,6 +289,7 @@ static struct err *start_disk(const struct trace_state *state, const struct trac
 			       : err;
 	}
 	disk->is_set_up = true;
+	track_claim_make(debugfs, of->name);
 	memcpy(disk->name, setup.name, sizeof disk->name - 1);
 	TRY(open_streams(state, disk, debugfs));
 	if (ioctl(disk->device_fd, BLKTRACESTART))
@@ -281,11 +297,12 @@ static struct err *start_disk(const struct trace_state *state, const struct trac
 	return NULL;
 }
 
-static void stop_disk(const struct trace_state *state, struct traced_disk *disk)
+static void stop_disk(const struct trace_state *state, const char *name, struct traced_disk *disk)
 {
 	if (disk->is_set_up) {
 		ioctl(disk->device_fd, BLKTRACESTOP);
 		ioctl(disk->device_fd, BLKTRACETEARDOWN);
+		track_claim_remove(name);
 	}
 	for (unsigned i = 0; i < state->processors; i++)
 		if (disk->streams[i].fd >= 0)
@@ -309,7 +326,7 @@ static void trace_stop(struct tracker *tracker)
 		pthread_join(state->thread, NULL);
 	}
 	for (size_t i = 0; i < state->disk_count; i++)
-		stop_disk(state, &state->disks[i]);
+		stop_disk(state, tracker->disks[i].name, &state->disks[i]);
 	pthread_mutex_destroy(&state->lock);
 	free(state->disks);
 	free(state);

@@ -23,10 +23,10 @@ struct track_disk {
 	struct track_stat_reader *reader;
 	struct ledger ledger;
 	uint64_t commands, beyond; /* the counts when tracking began anew */
-	/* What may have been in flight at the last take, and the skipped calls until then: see track-take.c.
+	/* What may have been in flight at the last take, and what was unshown until then: see track-take.c.
 	 */
 	struct extents carried_written, carried_discarded;
-	uint64_t misses[TRACK_EVENTS];
+	uint64_t unshown;
 	/* The last that tracker_is_quiet() saw. */
 	struct track_stat quiet_stat;
 	struct track_counts quiet_seen;

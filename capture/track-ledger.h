@@ -34,15 +34,19 @@ struct ledger {
 		struct ledger_sum base; /* the difference when nothing was lost */
 		uint64_t misses;
 	} events[TRACK_EVENTS];
+	struct ledger_sum shortage; /* of ends shown, the largest since the base; none is above 0 */
+	uint64_t unshown; /* sectors, since it was opened: counted as done, but their end was not shown.  It
+			   * grows no later than at the check that proves that their beginning was. */
+	bool is_settled; /* at the last check all that had begun was done, and counted */
 };
 
 /* Opens it anew: what was before is not its business.  False: the disk is gone. */
 bool ledger_open(struct ledger *ledger, ledger_look_fn look, void *arg);
 
 enum ledger_answer {
-	LEDGER_EXACT, /* the disk is at rest, and all is there */
+	LEDGER_EXACT, /* the disk is at rest, and all is there; of what is unshown, the beginnings */
 	LEDGER_OPEN, /* nothing is known to be lost, but the disk is in use */
-	LEDGER_SHORT, /* less was seen than counted */
+	LEDGER_SHORT, /* less was seen than counted, at every stage of a request */
 	LEDGER_OVER, /* more was seen than counted, so that the counts prove nothing */
 	LEDGER_GONE,
 };

@@ -80,7 +80,7 @@ void track_begin_anew(struct tracker *tracker, size_t index)
 	tracker->tier->look(tracker, index, &seen);
 	disk->commands = seen.commands;
 	disk->beyond = seen.beyond;
-	tracker->tier->look_misses(tracker, disk->misses);
+	disk->unshown = disk->ledger.unshown;
 }
 
 /* What is for good. */
@@ -103,18 +103,6 @@ static void look_for_objections(struct tracker *tracker, struct track_disk *disk
 				    "there is nothing to compare with"));
 }
 
-/* One event skipped is made up for by the others, see track-take.c; not all of them. */
-static bool is_all_skipped(struct tracker *tracker, const struct track_disk *disk)
-{
-	uint64_t misses[TRACK_EVENTS];
-
-	tracker->tier->look_misses(tracker, misses);
-	for (int event = 0; event < TRACK_EVENTS; event++)
-		if (misses[event] == disk->misses[event])
-			return false;
-	return true;
-}
-
 static void look_for_doubts(struct tracker *tracker, size_t index)
 {
 	struct track_disk *disk = &tracker->disks[index];
@@ -123,8 +111,6 @@ static void look_for_doubts(struct tracker *tracker, size_t index)
 
 	if (loss)
 		track_doubt(tracker, disk, loss);
-	if (is_all_skipped(tracker, disk))
-		track_doubt(tracker, disk, xstrdup("the kernel skipped requests at every stage"));
 	tracker->tier->look(tracker, index, &seen);
 	if (seen.commands != disk->commands)
 		track_doubt(tracker, disk,
@@ -152,7 +138,9 @@ static enum ledger_answer look_into_ledger(struct tracker *tracker, size_t index
 		log_debug(tracker->log, "%s: %" PRIu64 " sectors short", disk->device, sectors);
 		break;
 	case LEDGER_OVER:
-		track_doubt(tracker, disk, xstrdup("the kernel did not count all writes that were seen"));
+		track_doubt(tracker, disk,
+			    xstrdup(sectors ? "the kernel did not count all writes that were seen"
+					    : "the kernel skipped requests at every stage"));
 		log_debug(tracker->log, "%s: %" PRIu64 " sectors over", disk->device, sectors);
 		break;
 	case LEDGER_EXACT:
@@ -180,12 +168,16 @@ void tracker_check(struct tracker *tracker, size_t index, struct tracker_verdict
 		ret_verdict->reason = disk->objection;
 	} else if (disk->doubt) {
 		ret_verdict->reason = disk->doubt;
-	} else if (answer == LEDGER_EXACT) {
-		ret_verdict->certainty = TRACKER_CERTAIN;
-		ret_verdict->reason = NULL;
-	} else {
+	} else if (answer != LEDGER_EXACT) {
 		ret_verdict->certainty = TRACKER_SO_FAR;
 		ret_verdict->reason = "the disk is being written to";
+	} else if (disk->ledger.unshown != disk->unshown) {
+		ret_verdict->certainty = TRACKER_SO_FAR;
+		ret_verdict->reason = "the kernel did not show the end of all writes, so that what was in "
+				      "flight has to be taken once more";
+	} else {
+		ret_verdict->certainty = TRACKER_CERTAIN;
+		ret_verdict->reason = NULL;
 	}
 }
 

@@ -6,8 +6,8 @@
  * done.  The last alone would do, because what is marked then has reached the
  * disk: who clears, then reads, either reads the new bytes or finds the mark
  * behind them.  The others are there for completions that the kernel does not
- * show: it skips a program that an interrupt finds running, and counts that.
- * So each event has a program of its own.
+ * show: it skips a program that an interrupt finds running, and counts that
+ * (track-ledger.c has another cause).  So each event has a program of its own.
  *
  * Invariants:
  * - Whatever has a length and is no read is marked; a mark is a plain store of
@@ -265,7 +265,7 @@ __noinline int mark_discard(__u64 fine_at, __u64 coarse_at, __u64 shape, __u64 s
  * the bios have them all.  What the loop does has no branches: the kernel goes
  * through all turns, and would through all ways to take them.
  */
-static __always_inline void mark_discards(struct track_disk_map *disk, struct bio *bio)
+static __always_inline void mark_each_discard(struct track_disk_map *disk, struct bio *bio)
 {
 	const struct track_area *area = &disk->discarded;
 	__u64 fine_at = area->fine_at, coarse_at = area->coarse_at, shape = disk->sectors << 8 | area->shift;
@@ -276,6 +276,15 @@ static __always_inline void mark_discards(struct track_disk_map *disk, struct bi
 				       bio->bi_iter.bi_size >> SECTOR_SHIFT);
 	if (bio || !marked)
 		doubt(disk);
+}
+
+static __always_inline void mark_request(struct track_disk_map *disk, struct request *rq, __u32 op,
+					 __u64 sectors)
+{
+	if (op == OP_DISCARD && rq->bio && rq->bio->bi_next)
+		mark_each_discard(disk, rq->bio);
+	else
+		mark_sectors(disk, op, rq->__sector, sectors);
 }
 
 /*
@@ -350,9 +359,7 @@ int track_issue(__u64 *ctx)
 	remember_queue(rq, device);
 	if (op == OP_READ || !sectors)
 		return 0;
-	/* Discards have been marked one by one when they were queued. */
-	if (op != OP_DISCARD)
-		mark_sectors(disk, op, rq->__sector, sectors);
+	mark_request(disk, rq, op, sectors);
 	count(disk, op, sectors, TRACK_ISSUE);
 	return 0;
 }
@@ -372,10 +379,7 @@ int track_complete(__u64 *ctx)
 	disk = bpf_map_lookup_elem(&disks, &device);
 	if (!disk)
 		return 0;
-	if (op == OP_DISCARD && rq->bio && rq->bio->bi_next)
-		mark_discards(disk, rq->bio);
-	else
-		mark_sectors(disk, op, rq->__sector, sectors);
+	mark_request(disk, rq, op, sectors);
 	count(disk, op, sectors, TRACK_COMPLETE);
 	return 0;
 }

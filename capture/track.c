@@ -158,6 +158,7 @@ struct err *tracker_start(const char *const *devices, size_t count, const struct
 			  struct tracker **ret_tracker)
 {
 	CLEANUP_TRACKER struct tracker *tracker = xcalloc(1, sizeof *tracker);
+	bool is_asked_for = options->tier == TRACKER_HASH;
 
 	tracker->tier = &tier_hash;
 	tracker->log = options->log;
@@ -173,8 +174,10 @@ struct err *tracker_start(const char *const *devices, size_t count, const struct
 		struct track_disk *disk = &tracker->disks[i];
 
 		if (tracker->tier == &tier_hash && !disk->objection)
-			disk->objection = xstrdup("the kernel has no way to track it");
-		if (disk->objection)
+			disk->objection = xstrdup(is_asked_for ? "it was asked not to be"
+							       : "the kernel has no way to track it");
+		/* Who has asked for it knows. */
+		if (disk->objection && !is_asked_for)
 			log_warning(tracker->log, "%s cannot be tracked: %s", disk->device, disk->objection);
 		track_begin_anew(tracker, i);
 	}

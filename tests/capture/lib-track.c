@@ -11,15 +11,17 @@
 
 #include <cmocka.h>
 
+#include "p2v/base/blk.h"
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
-#include "tests/base/lib-blk-conformance.h"
 #include "tests/base/lib-loop.h"
+#include "tests/base/lib-must.h"
 #include "tests/base/lib-nbd-server.h"
-#include "tests/capture/lib-must.h"
+#include "tests/base/lib-rng.h"
 
 #define READ_BYTES (1u << 20)
 #define CELL TRACKER_CELL_BYTES
+#define MAX_ENDS 10u
 #define QUIET_LIMIT_NS 20000000000ull
 #define PAUSE_NS 5000000
 
@@ -114,7 +116,7 @@ struct track_rig *rig_make_blank(uint64_t size_bytes)
 	return make(size_bytes, false);
 }
 
-static void read_range(struct track_rig *rig, uint8_t *into, uint64_t start, uint64_t end)
+void rig_read(const struct track_rig *rig, uint8_t *into, uint64_t start, uint64_t end)
 {
 	while (start < end) {
 		size_t bytes = end - start < READ_BYTES ? end - start : READ_BYTES;
@@ -138,7 +140,7 @@ void rig_start(struct track_rig *rig, enum tracker_tier tier)
 
 	must(tracker_start(&device, 1, &(struct tracker_options){.tier = tier, .log = &log}, &rig->tracker));
 	assert_int_equal(tracker_tier(rig->tracker), tier);
-	read_range(rig, rig->copy, 0, rig->size_bytes);
+	rig_read(rig, rig->copy, 0, rig->size_bytes);
 }
 
 void rig_remove(struct track_rig *rig)
@@ -157,20 +159,28 @@ void rig_remove(struct track_rig *rig)
 	free(rig->copy);
 	extents_deinit(&rig->changed);
 	extents_deinit(&rig->discarded);
+	extents_deinit(&rig->used);
 	free(rig);
 }
 
 void rig_take(struct track_rig *rig)
 {
 	CLEANUP_EXTENTS struct extents all = {0};
+	CLEANUP_EXTENTS struct extents emptied = {0};
 
 	extents_deinit(&rig->changed);
 	extents_deinit(&rig->discarded);
 	rig->is_whole = !tracker_take(rig->tracker, 0, &rig->changed, &rig->discarded);
 	extents_unite(&all, &rig->changed);
-	extents_unite(&all, &rig->discarded);
+	if (rig->used.count) {
+		extents_intersect(&rig->discarded, &rig->used, &emptied);
+		extents_unite(&all, &emptied);
+		extents_unite(&rig->used, &all);
+	} else {
+		extents_unite(&all, &rig->discarded);
+	}
 	for (size_t i = 0; i < all.count; i++)
-		read_range(rig, rig->copy, all.ranges[i].start, all.ranges[i].end);
+		rig_read(rig, rig->copy, all.ranges[i].start, all.ranges[i].end);
 }
 
 void rig_wait_quiet(struct track_rig *rig)
@@ -193,12 +203,38 @@ uint64_t rig_count_different(struct track_rig *rig)
 	uint8_t *now = aligned_alloc(4096, (rig->size_bytes + 4095) / 4096 * 4096);
 	uint64_t different = 0;
 
-	read_range(rig, now, 0, rig->size_bytes);
+	rig_read(rig, now, 0, rig->size_bytes);
 	for (uint64_t at = 0; at < rig->size_bytes; at += CELL)
 		if (memcmp(now + at, rig->copy + at, cell_end(rig, at) - at))
 			different += cell_end(rig, at) - at;
 	free(now);
 	return different;
+}
+
+void rig_end(struct track_rig *rig, struct rig_end *ret_end)
+{
+	bool is_over = false;
+
+	*ret_end = (struct rig_end){0};
+	for (unsigned tries = 1; !is_over && tries <= MAX_ENDS; tries++) {
+		struct tracker_verdict verdict;
+
+		rig_wait_quiet(rig);
+		rig_take(rig);
+		ret_end->was_doubted |= rig->is_whole;
+		tracker_check(rig->tracker, 0, &verdict);
+		ret_end->certainty = verdict.certainty;
+		ret_end->different = rig_count_different(rig);
+		rig_take(rig);
+		if (verdict.certainty == TRACKER_CERTAIN)
+			is_over = !rig->changed.count && !rig->discarded.count;
+		else
+			is_over = tries > 1;
+		if (!is_over)
+			print_message("  while it is frozen: %s, %llu KiB discarded\n",
+				      verdict.reason ? verdict.reason : "nothing is in doubt",
+				      (unsigned long long)extents_total_bytes(&rig->discarded) >> 10);
+	}
 }
 
 bool rig_take_covers_changes(struct track_rig *rig, const uint8_t *before)

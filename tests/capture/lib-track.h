@@ -16,6 +16,9 @@ struct track_rig {
 	uint8_t *copy;
 	struct tracker *tracker; /* of this one disk */
 	int direct_fd; /* of the device, O_DIRECT */
+	/* Empty: all of it.  Else what was used when tracking began, or was written since: only what is in it
+	 * is taken over where it is discarded. */
+	struct extents used;
 	/* Of the last rig_take(). */
 	struct extents changed, discarded;
 	bool is_whole;
@@ -39,11 +42,24 @@ void rig_remove(struct track_rig *rig); /* takes NULL */
 /* One pass: takes, then reads what was given into the copy. */
 void rig_take(struct track_rig *rig);
 
+/* Of the disk, into memory of the disk's size, around the page cache. */
+void rig_read(const struct track_rig *rig, uint8_t *into, uint64_t start, uint64_t end);
+
 /* Until the disk is quiet, at most some seconds. */
 void rig_wait_quiet(struct track_rig *rig);
 
 /* Bytes of cells that differ between disk and copy. */
 uint64_t rig_count_different(struct track_rig *rig);
+
+/* The last take of a frozen disk. */
+struct rig_end {
+	enum tracker_certainty certainty;
+	uint64_t different; /* bytes of the copy, in whole cells */
+	bool was_doubted; /* everything was taken on the way */
+};
+/* Also where the file system still discards what is free (ext4 does, by a worker that freezing does not
+ * stop): then once more, until nothing has come since. */
+void rig_end(struct track_rig *rig, struct rig_end *ret_end);
 
 /* True if every cell that differs is in the last take. */
 bool rig_take_covers_changes(struct track_rig *rig, const uint8_t *before);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What can go wrong with tracking is noticed, said, and made good by a look at everything. */
 #include <fcntl.h>
+#include <linux/blktrace_api.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
 #include <setjmp.h>
@@ -16,8 +17,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
-#include "tests/base/lib-blk-conformance.h"
-#include "tests/capture/lib-must.h"
+#include "tests/base/lib-must.h"
 #include "tests/capture/lib-track.h"
 #include "tests/capture/lib-unhook.h"
 
@@ -41,6 +41,16 @@ static struct track_rig *make_tracked(enum tracker_tier tier)
 	rig = rig_make(DISK_BYTES);
 	rig_start(rig, tier);
 	return rig;
+}
+
+/* What is written from now on is told as if nothing had been. */
+static void expect_followed(struct track_rig *rig)
+{
+	write_one(rig, 7 << 20, 0x22);
+	rig_wait_quiet(rig);
+	rig_take(rig);
+	assert_int_equal(rig_count_different(rig), 0);
+	rig_expect(rig, TRACKER_CERTAIN, NULL);
 }
 
 /* Everything is given, and then the disk is trusted again. */
@@ -80,18 +90,33 @@ static void test_all_programs_off(void **state)
 	rig_remove(rig);
 }
 
-/* What was written is marked all the same, but might have been too early. */
+/* What was written is marked all the same, but might have been too early: so what was taken before is given
+ * once more. */
 static void test_end_not_seen(void **state)
 {
 	struct track_rig *rig = make_tracked(TRACKER_BPF);
-	struct unhooked off = unhook("track_complete");
+	struct unhooked off;
 
 	(void)state;
+	write_one(rig, 3 << 20, 0x11);
+	rig_wait_quiet(rig);
+	rig_take(rig);
+	assert_int_equal(rig->changed.count, 1);
+	off = unhook("track_complete");
 	write_one(rig, 7 << 20, 0x22);
 	hook_again(off);
 	rig_wait_quiet(rig);
-	rig_expect(rig, TRACKER_IN_DOUBT, "not seen");
-	expect_made_good(rig);
+	rig_expect(rig, TRACKER_SO_FAR, "did not show the end");
+	rig_take(rig);
+	assert_false(rig->is_whole);
+	assert_int_equal(rig->changed.count, 2);
+	assert_int_equal(rig->changed.ranges[0].start, 3 << 20);
+	assert_int_equal(rig->changed.ranges[1].start, 7 << 20);
+	assert_int_equal(rig_count_different(rig), 0);
+	rig_expect(rig, TRACKER_CERTAIN, NULL);
+	rig_take(rig);
+	assert_int_equal(rig->changed.count, 0);
+	expect_followed(rig);
 	rig_remove(rig);
 }
 
@@ -226,23 +251,29 @@ static void test_no_requests(void **state)
 	tracker_stop(tracker);
 }
 
-/* Killed at once; whoever comes next tracks again. */
-static void test_killed(void **state)
+/* Starts tracking this disk, and is killed at once. */
+static void track_and_die(const char *device, enum tracker_tier tier)
 {
-	struct track_rig *rig = make_tracked(TRACKER_BPF);
-	int status;
 	pid_t pid = fork();
+	int status;
 
-	(void)state;
 	if (!pid) {
 		struct tracker *tracker;
-		const char *device = rig->device;
 
-		err_free(tracker_start(&device, 1, &(struct tracker_options){.tier = TRACKER_BPF}, &tracker));
+		err_free(tracker_start(&device, 1, &(struct tracker_options){.tier = tier}, &tracker));
 		raise(SIGKILL);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
+}
+
+/* Killed at once; whoever comes next tracks again. */
+static void test_killed(void **state)
+{
+	struct track_rig *rig = make_tracked(TRACKER_BPF);
+
+	(void)state;
+	track_and_die(rig->device, TRACKER_BPF);
 	write_one(rig, 7 << 20, 0x22);
 	tracker_stop(take_ptr(rig->tracker));
 	rig_start(rig, TRACKER_BPF);
@@ -282,6 +313,55 @@ static void test_log_full(void **state)
 	rig_remove(rig);
 }
 
+/* What is left of a log of requests whose reader was killed is taken over. */
+static void test_log_left(void **state)
+{
+	struct track_rig *rig;
+
+	(void)state;
+	if (!rig_can(TRACKER_BLKTRACE))
+		skip();
+	rig = rig_make(DISK_BYTES);
+	track_and_die(rig->device, TRACKER_BLKTRACE);
+	rig_start(rig, TRACKER_BLKTRACE);
+	expect_followed(rig);
+	rig_remove(rig);
+}
+
+static bool can_be_traced(const char *device)
+{
+	struct tracker *tracker = NULL;
+	struct err *err =
+		tracker_start(&device, 1, &(struct tracker_options){.tier = TRACKER_BLKTRACE}, &tracker);
+
+	err_free(err);
+	tracker_stop(tracker);
+	return !err;
+}
+
+/* Somebody else's is not, even where one of ours was before. */
+static void test_log_of_others(void **state)
+{
+	struct blk_user_trace_setup setup = {.act_mask = BLK_TC_WRITE, .buf_size = 4096, .buf_nr = 2};
+	struct track_rig *rig;
+	int fd;
+
+	(void)state;
+	if (!rig_can(TRACKER_BLKTRACE))
+		skip();
+	rig = rig_make(DISK_BYTES);
+	fd = open(rig->device, O_RDONLY | O_CLOEXEC);
+	track_and_die(rig->device, TRACKER_BLKTRACE);
+	ioctl(fd, BLKTRACESTOP);
+	assert_int_equal(ioctl(fd, BLKTRACETEARDOWN), 0);
+	assert_int_equal(ioctl(fd, BLKTRACESETUP, &setup), 0);
+	assert_false(can_be_traced(rig->device));
+	assert_int_equal(ioctl(fd, BLKTRACETEARDOWN), 0);
+	assert_true(can_be_traced(rig->device));
+	close(fd);
+	rig_remove(rig);
+}
+
 /* Two at once are one too many; what to do is said. */
 static void test_log_taken(void **state)
 {
@@ -295,11 +375,7 @@ static void test_log_taken(void **state)
 	assert_non_null(err);
 	assert_non_null(strstr(err_advice(err), "another program"));
 	err_free(err);
-	write_one(rig, 7 << 20, 0x22);
-	rig_wait_quiet(rig);
-	rig_take(rig);
-	assert_int_equal(rig_count_different(rig), 0);
-	rig_expect(rig, TRACKER_CERTAIN, NULL);
+	expect_followed(rig);
 	rig_remove(rig);
 }
 
@@ -317,6 +393,8 @@ int main(void)
 		cmocka_unit_test(test_no_requests),
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_log_full),
+		cmocka_unit_test(test_log_left),
+		cmocka_unit_test(test_log_of_others),
 		cmocka_unit_test(test_log_taken),
 	};
 

@@ -11,7 +11,7 @@
 #include "capture/track-cells.h"
 #include "capture/track-ledger.h"
 #include "p2v/base/mem.h"
-#include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-rng.h"
 
 /* Of one kind of sectors; a second look is the same. */
 struct side {
@@ -50,23 +50,27 @@ static const struct {
 	const char *name;
 	struct side before, after;
 	enum ledger_answer answer;
-	uint64_t sectors;
+	uint64_t sectors, unshown;
 } cases[] = {
-	{"nothing happened", {700, 5, 5, 5}, {700, 5, 5, 5}, LEDGER_EXACT, 0},
-	{"all was seen", {700, 5, 5, 5}, {708, 13, 13, 13}, LEDGER_EXACT, 0},
-	{"all was lost", {700, 5, 5, 5}, {708, 5, 5, 5}, LEDGER_SHORT, 8},
-	{"ends were lost", {700, 5, 5, 5}, {708, 13, 13, 5}, LEDGER_SHORT, 8},
-	{"beginnings were lost", {700, 5, 5, 5}, {708, 5, 5, 13}, LEDGER_EXACT, 0},
-	{"not all was counted", {700, 5, 5, 5}, {704, 13, 13, 13}, LEDGER_OVER, 4},
-	{"in flight", {700, 5, 5, 5}, {700, 13, 13, 5, 1}, LEDGER_OPEN, 0},
-	{"a loss while in flight", {700, 5, 5, 5}, {708, 13, 13, 5, 1}, LEDGER_SHORT, 8},
-	{"ends skipped", {700, 5, 5, 5}, {708, 13, 13, 5, 0, 0, 0, 1}, LEDGER_EXACT, 0},
-	{"ends skipped, in flight", {700, 5, 5, 5}, {708, 13, 13, 5, 1, 0, 0, 1}, LEDGER_OPEN, 8},
-	{"ends skipped, given twice", {700, 5, 5, 5}, {708, 13, 21, 5, 0, 0, 0, 1}, LEDGER_EXACT, 0},
-	{"ends skipped, failed early", {700, 5, 5, 5}, {708, 21, 13, 5, 0, 0, 0, 1}, LEDGER_EXACT, 0},
-	{"ends skipped, and lost", {700, 5, 5, 5}, {716, 13, 13, 5, 0, 0, 0, 1}, LEDGER_SHORT, 16},
-	{"all skipped", {700, 5, 5, 5}, {708, 13, 13, 5, 0, 1, 1, 1}, LEDGER_SHORT, 8},
-	{"skipped before", {700, 5, 5, 5, 0, 9, 9, 9}, {708, 13, 13, 13, 0, 9, 9, 9}, LEDGER_EXACT, 0},
+	{"nothing happened", {700, 5, 5, 5}, {700, 5, 5, 5}, LEDGER_EXACT, 0, 0},
+	{"all was seen", {700, 5, 5, 5}, {708, 13, 13, 13}, LEDGER_EXACT, 0, 0},
+	{"all was lost", {700, 5, 5, 5}, {708, 5, 5, 5}, LEDGER_SHORT, 8, 8},
+	{"ends were lost", {700, 5, 5, 5}, {708, 13, 13, 5}, LEDGER_EXACT, 0, 8},
+	{"ends and another were lost", {700, 5, 5, 5}, {716, 13, 13, 5}, LEDGER_SHORT, 16, 16},
+	{"beginnings were lost", {700, 5, 5, 5}, {708, 5, 5, 13}, LEDGER_EXACT, 0, 0},
+	{"not all was counted", {700, 5, 5, 5}, {704, 13, 13, 13}, LEDGER_OVER, 4, 0},
+	{"in flight", {700, 5, 5, 5}, {700, 13, 13, 5, 1}, LEDGER_OPEN, 0, 0},
+	{"an end lost while in flight", {700, 5, 5, 5}, {708, 21, 21, 5, 1}, LEDGER_OPEN, 8, 8},
+	{"a loss while in flight", {700, 5, 5, 5}, {716, 5, 5, 5, 1}, LEDGER_SHORT, 16, 16},
+	{"ends skipped", {700, 5, 5, 5}, {708, 13, 13, 5, 0, 0, 0, 1}, LEDGER_EXACT, 0, 8},
+	{"ends skipped, in flight", {700, 5, 5, 5}, {708, 13, 13, 5, 1, 0, 0, 1}, LEDGER_OPEN, 8, 8},
+	{"ends skipped, given twice", {700, 5, 5, 5}, {708, 13, 21, 5, 0, 0, 0, 1}, LEDGER_EXACT, 0, 8},
+	{"ends skipped, failed early", {700, 5, 5, 5}, {708, 21, 5, 5, 0, 0, 0, 1}, LEDGER_SHORT, 8, 8},
+	{"ends skipped, and lost", {700, 5, 5, 5}, {716, 13, 13, 5, 0, 0, 0, 1}, LEDGER_SHORT, 16, 16},
+	{"all skipped", {700, 5, 5, 5}, {708, 13, 13, 5, 0, 1, 1, 1}, LEDGER_SHORT, 8, 8},
+	{"all skipped, in flight", {700, 5, 5, 5}, {708, 13, 13, 5, 1, 1, 1, 1}, LEDGER_SHORT, 8, 8},
+	{"others skipped at all stages", {700, 5, 5, 5}, {708, 13, 13, 13, 0, 1, 1, 1}, LEDGER_OVER, 0, 0},
+	{"skipped before", {700, 5, 5, 5, 0, 9, 9, 9}, {708, 13, 13, 13, 0, 9, 9, 9}, LEDGER_EXACT, 0, 0},
 };
 
 static void test_answers(void **state)
@@ -84,6 +88,75 @@ static void test_answers(void **state)
 		fake.is_steady = !fake.side.in_flight;
 		assert_int_equal(ledger_check(&ledger, look, &fake, &sectors), cases[k].answer);
 		assert_int_equal(sectors, cases[k].sectors);
+		assert_int_equal(ledger.unshown, cases[k].unshown);
+	}
+}
+
+/* Each kind is proved by what saw all of it. */
+static bool look_both(void *arg, struct ledger_look *ret_look)
+{
+	*ret_look = *(const struct ledger_look *)arg;
+	return true;
+}
+
+static void test_kinds(void **state)
+{
+	static const struct {
+		struct track_counts seen; /* each 8 too few where it was lost */
+		enum ledger_answer answer;
+	} losses[] = {
+		{{.written_sectors = {8, 16, 8}, .discarded_sectors = {16, 16, 16}}, LEDGER_EXACT},
+		{{.written_sectors = {8, 16, 8}, .discarded_sectors = {16, 16, 8}}, LEDGER_EXACT},
+		{{.written_sectors = {16, 16, 8}, .discarded_sectors = {8, 16, 16}}, LEDGER_EXACT},
+		{{.written_sectors = {16, 16, 8}, .discarded_sectors = {8, 8, 8}}, LEDGER_SHORT},
+		{{.written_sectors = {8, 8, 8}, .discarded_sectors = {16, 16, 16}}, LEDGER_SHORT},
+		{{.written_sectors = {8, 8, 16}, .discarded_sectors = {8, 8, 16}}, LEDGER_EXACT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
+		struct ledger_look now = {.is_steady = true};
+		struct ledger ledger;
+		uint64_t sectors;
+
+		assert_true(ledger_open(&ledger, look_both, &now));
+		now.stat.written_sectors = now.stat.discarded_sectors = 16;
+		now.seen = losses[i].seen;
+		assert_int_equal(ledger_check(&ledger, look_both, &now, &sectors), losses[i].answer);
+	}
+}
+
+/* What is unshown adds up, each sector once; and only where the beginnings prove it is all settled. */
+static void test_unshown(void **state)
+{
+	static const struct {
+		struct side side;
+		uint64_t unshown;
+		bool is_settled;
+	} steps[] = {
+		{{700, 5, 5, 5}, 0, true},
+		{{708, 21, 21, 5, 1}, 8, false},
+		{{708, 21, 21, 5, 1}, 8, false},
+		{{716, 21, 21, 5}, 16, true},
+		{{716, 21, 21, 5}, 16, true},
+		{{724, 29, 29, 13}, 16, true},
+		{{732, 37, 37, 13}, 24, true},
+		{{740, 37, 37, 21, 0, 0, 0, 0}, 24, false},
+		{{740, 37, 37, 21, 0, 0, 0}, 24, true},
+	};
+	struct fake fake = {steps[0].side, false, true, false};
+	struct ledger ledger;
+	uint64_t sectors;
+
+	(void)state;
+	assert_true(ledger_open(&ledger, look, &fake));
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+		enum ledger_answer wanted = steps[i].side.in_flight ? LEDGER_OPEN : LEDGER_EXACT;
+
+		fake.side = steps[i].side;
+		assert_int_equal(ledger_check(&ledger, look, &fake, &sectors), wanted);
+		assert_int_equal(ledger.unshown, steps[i].unshown);
+		assert_int_equal(ledger.is_settled, steps[i].is_settled);
 	}
 }
 
@@ -125,6 +198,35 @@ static void test_opened_busy(void **state)
 	rest.side.completed--;
 	assert_int_equal(ledger_check(&ledger, look, &rest, &sectors), LEDGER_SHORT);
 	assert_int_equal(sectors, 1);
+}
+
+/* Whoever completes a request stands still between showing and counting it: nothing is in flight. */
+static bool look_interrupted(void *arg, struct ledger_look *ret_look)
+{
+	unsigned *looks = arg;
+
+	*ret_look = (struct ledger_look){.is_steady = true};
+	ret_look->stat.discarded_sectors = 700 + (*looks > 3 ? 8 : 0);
+	for (int event = 0; event < TRACK_EVENTS; event++)
+		ret_look->seen.discarded_sectors[event] = 108;
+	(*looks)++;
+	return true;
+}
+
+static void test_opened_between(void **state)
+{
+	struct fake rest = {
+		{.counted = 708, .queued = 108, .issued = 108, .completed = 108}, true, true, false};
+	struct ledger ledger;
+	unsigned looks = 0;
+	uint64_t sectors;
+
+	(void)state;
+	assert_true(ledger_open(&ledger, look_interrupted, &looks));
+	assert_int_equal(ledger_check(&ledger, look, &rest, &sectors), LEDGER_EXACT);
+	rest.side.counted += 8;
+	assert_int_equal(ledger_check(&ledger, look, &rest, &sectors), LEDGER_SHORT);
+	assert_int_equal(sectors, 8);
 }
 
 /* What is marked is taken once, whatever the disk's size. */
@@ -172,9 +274,9 @@ static void test_cells(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers),
-		cmocka_unit_test(test_gone),
-		cmocka_unit_test(test_opened_busy),
+		cmocka_unit_test(test_answers),	    cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_unshown),	    cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_opened_busy), cmocka_unit_test(test_opened_between),
 		cmocka_unit_test(test_cells),
 	};
 

@@ -19,8 +19,8 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
-#include "tests/base/lib-blk-conformance.h"
-#include "tests/capture/lib-must.h"
+#include "tests/base/lib-must.h"
+#include "tests/base/lib-rng.h"
 #include "tests/capture/lib-track.h"
 
 /* No multiple of a cell, nor of a page. */
@@ -232,7 +232,7 @@ static void test_hash(void **state)
 		rig_take(rig);
 		assert_true(rig->is_whole);
 		assert_true(extents_contain(&rig->changed, 0, DISK_BYTES));
-		rig_expect(rig, TRACKER_IN_DOUBT, "no way to track");
+		rig_expect(rig, TRACKER_IN_DOUBT, "asked not to be");
 	}
 	rig_remove(rig);
 }
@@ -263,7 +263,7 @@ static void test_tier_names(void **state)
 		must(tracker_tier_parse(tracker_tier_name(i), &tier));
 		assert_int_equal(tier, i);
 	}
-	assert_error(tracker_tier_parse("magic", &tier), ERR_USAGE);
+	must_fail(tracker_tier_parse("magic", &tier), ERR_USAGE);
 }
 
 int main(void)
