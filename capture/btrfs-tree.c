@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture/btrfs-places.h"
 #include "capture/usedmap-impl.h"
 #include "p2v/base/crc32c.h"
 #include "p2v/base/mem.h"
@@ -20,8 +21,6 @@
 #define MAX_LEVEL 7
 #define MAX_NODE_BYTES (64u << 10)
 #define SUPER_FLAGS_KNOWN 0x100000003ull /* written, reloc, seeding */
-/* mixed_backref to raid1c34, simple_quota; not zoned, extent_tree_v2 and raid_stripe_tree */
-#define INCOMPAT_KNOWN 0x10fffull
 #define INCOMPAT_METADATA_UUID 0x400ull
 #define CHUNK_TREE_OBJECT 256
 #define TYPE_CHUNK 228
@@ -124,7 +123,7 @@ static struct err *check_super(const struct disk_super *super)
 		return usedmap_doubt("its checksums are of a kind that p2v does not know");
 	if (!sum_is_right(super, sizeof *super) || le64_get(super->bytenr) != BTRFS_SUPER_OFFSET)
 		return usedmap_doubt("the checksum of its superblock is wrong");
-	if (le64_get(super->flags) & ~SUPER_FLAGS_KNOWN || le64_get(super->incompat) & ~INCOMPAT_KNOWN)
+	if (le64_get(super->flags) & ~SUPER_FLAGS_KNOWN || le64_get(super->incompat) & ~BTRFS_INCOMPAT_KNOWN)
 		return usedmap_doubt("it has features that p2v does not know (flags %#llx, incompat %#llx)",
 				     (unsigned long long)le64_get(super->flags),
 				     (unsigned long long)le64_get(super->incompat));

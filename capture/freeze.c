@@ -62,7 +62,8 @@ struct freeze {
 	size_t board_bytes;
 	struct strv points;
 	uint64_t limit_ns;
-	struct guardian *dead_man;
+	struct guardian *dead_man; /* has ended if it is for good */
+	bool is_kept; /* they are frozen for good */
 };
 
 /* What we tell the dead man's process, which answers with the same, or with WORD_EXPIRED. */
@@ -321,7 +322,9 @@ static struct err *check_one(struct freeze *freeze, size_t number)
 		return NULL;
 	if (ioctl(system->fd, FIFREEZE, 0) && errno == EBUSY)
 		return NULL;
-	/* It is again now, and will be thawed with the others. */
+	/* It is again now, and will be thawed with the others, if there is anybody who does that. */
+	if (freeze->is_kept)
+		(void)!ioctl(system->fd, FITHAW, 0);
 	return err_advise(err_failed("%s: was thawed by somebody else", freeze->points.items[number]),
 			  "see that no backup or snapshot is made meanwhile, and cut over again");
 }
@@ -330,10 +333,10 @@ struct err *freeze_check(struct freeze *freeze)
 {
 	struct pollfd input = {.fd = guardian_socket(freeze->dead_man), .events = POLLIN};
 
-	if (freeze->board->expired || !freeze_left_ns(freeze))
+	if (!freeze->is_kept && (freeze->board->expired || !freeze_left_ns(freeze)))
 		return too_late(freeze);
 	/* It never speaks but to answer. */
-	if (poll(&input, 1, 0))
+	if (!freeze->is_kept && poll(&input, 1, 0))
 		return dead_man_gone();
 	for (size_t i = 0; i < freeze->board->count; i++)
 		TRY(check_one(freeze, i));
@@ -368,8 +371,7 @@ struct err *freeze_keep(struct freeze *freeze)
 	TRY(freeze_check(freeze));
 	TRY(tell(freeze, WORD_KEEP));
 	/* There is nothing to release any more. */
-	for (size_t i = 0; i < freeze->board->count; i++)
-		freeze->board->systems[i].state = STATE_THAWED;
 	freeze->board->deadline_ns = 0;
+	freeze->is_kept = true;
 	return NULL;
 }

@@ -37,7 +37,7 @@ struct err *freeze_flush(struct freeze *freeze) ERR_MUST_CHECK;
 struct err *freeze_hold(struct freeze *freeze, unsigned *ret_unable) ERR_MUST_CHECK;
 
 /* An error if any has not been frozen all the time since freeze_hold(): it took too long, or somebody else
- * has thawed it. */
+ * has thawed it.  Also to be asked of those that stay frozen for good. */
 struct err *freeze_check(struct freeze *freeze) ERR_MUST_CHECK;
 
 /* Until the time limit; 0 when it is over, or nothing is frozen. */

@@ -204,6 +204,29 @@ void mounted_on(const char *sysroot, const struct strv *disks, struct strv *ret_
 	add_in_reverse(&points, ret_points);
 }
 
+static bool is_below(const char *point, const char *folder)
+{
+	size_t bytes = strlen(folder);
+
+	return !strncmp(point, folder, bytes) && (!point[bytes] || point[bytes] == '/');
+}
+
+void mounted_below(const char *sysroot, const char *folder, struct strv *ret_points)
+{
+	CLEANUP_STRV struct strv lines = {0};
+
+	sysroot_lines(sysroot, &lines, "/proc/self/mountinfo");
+	for (size_t i = lines.count; i--;) {
+		CLEANUP_STRV struct strv fields = {0};
+		CLEANUP_FREE char *point = NULL;
+
+		strv_split(&fields, lines.items[i], " ");
+		point = unescape(fields.count > 4 ? fields.items[4] : "");
+		if (is_below(point, folder))
+			strv_add(ret_points, point);
+	}
+}
+
 bool mounted_is_swap(const char *device)
 {
 	CLEANUP_FREE char *number = mounted_device_number(device);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which file systems that are mounted for writing stand on given disks. */
+/* Which file systems are mounted where, and which of those mounted for writing stand on given disks. */
 #ifndef CAPTURE_MOUNTED_H
 #define CAPTURE_MOUNTED_H
 
@@ -16,6 +16,9 @@
  * writes must also ask the disk.
  */
 void mounted_on(const char *sysroot, const struct strv *disks, struct strv *ret_points);
+
+/* Adds all that is mounted on the folder, or below it, in the order in which it can be unmounted. */
+void mounted_below(const char *sysroot, const char *folder, struct strv *ret_points);
 
 /* The device's number, "8:0"; NULL if the path names no block device.  The caller frees it. */
 char *mounted_device_number(const char *path);

@@ -3,9 +3,6 @@
 
 #include <string.h>
 
-/* Free runs below this are not worth a seek, nor a request of their own. */
-#define GAP_BYTES (64u << 10)
-
 /* No stack is deeper than the number of volumes, so a recording that goes round ends too. */
 static bool stands_on(const struct machine *machine, const char *device, const char *below, size_t depth)
 {
@@ -109,7 +106,7 @@ void stack_take_used(const struct machine *machine, const struct machine_disk *d
 		     struct usedmap *ret_map)
 {
 	CLEANUP_EXTENTS struct extents in_use = {0};
-	struct usedmap_options options = {.in_use = &in_use, .gap_bytes = GAP_BYTES};
+	struct usedmap_options options = {.in_use = &in_use, .gap_bytes = STACK_GAP_BYTES};
 
 	if (disk)
 		stack_in_use(machine, disk, &in_use);

@@ -9,6 +9,9 @@
 #include "p2v/base/extents.h"
 #include "p2v/base/machine.h"
 
+/* Free runs below this are not worth a seek, nor a request of their own. */
+#define STACK_GAP_BYTES (64u << 10)
+
 /* True if the device (disk, path, partition, volume) is the disk, or stands on it, also in part. */
 bool stack_is_on(const struct machine *machine, const struct machine_disk *disk, const char *device);
 

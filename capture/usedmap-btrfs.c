@@ -9,6 +9,7 @@
  */
 #include <stdlib.h>
 
+#include "capture/btrfs-places.h"
 #include "capture/btrfs-tree.h"
 #include "capture/usedmap-impl.h"
 #include "p2v/base/mem.h"
@@ -17,8 +18,6 @@
 #define TYPE_ROOT 132
 #define TYPE_EXTENT 168
 #define TYPE_METADATA 169
-#define RESERVED_BYTES (1ull << 20) /* never in a chunk: boot loaders, and the superblock */
-static const uint64_t super_copies[] = {64ull << 20, 256ull << 30};
 
 /* The start of struct btrfs_root_item. */
 struct disk_root {
@@ -74,61 +73,19 @@ static struct err *take_extent(void *arg, const struct btrfs_key *key, const uin
 	return NULL;
 }
 
-/* A copy of a chunk. */
-struct place {
-	uint64_t physical, logical, bytes;
-};
-
-static int compare_places(const void *a, const void *b)
-{
-	uint64_t x = ((const struct place *)a)->physical, y = ((const struct place *)b)->physical;
-
-	return x < y ? -1 : x > y;
-}
-
-static void add_place(const struct extents *logical, const struct place *place, struct extents *used)
-{
-	uint64_t end = place->logical + place->bytes;
-
-	for (size_t i = extents_find(logical, place->logical);
-	     i < logical->count && logical->ranges[i].start < end; i++) {
-		uint64_t from = logical->ranges[i].start, to = logical->ranges[i].end;
-
-		from = from > place->logical ? from : place->logical;
-		to = to < end ? to : end;
-		extents_add(used, place->physical + (from - place->logical),
-			    place->physical + (to - place->logical));
-	}
-}
-
-/* In the device's order, because that is how adding is cheap; copies that overlap are a doubt. */
 static struct err *add_places(const struct btrfs *btrfs, const struct extents *logical, struct extents *used)
 {
-	CLEANUP_FREE struct place *places = xcalloc(btrfs->chunk_count * 2, sizeof *places);
+	CLEANUP_FREE struct btrfs_place *places = xcalloc(btrfs->chunk_count * 2, sizeof *places);
 	size_t count = 0;
 
 	for (size_t i = 0; i < btrfs->chunk_count; i++)
 		for (unsigned k = 0; k < btrfs->chunks[i].copies; k++)
-			places[count++] = (struct place){btrfs->chunks[i].physical[k],
-							 btrfs->chunks[i].logical, btrfs->chunks[i].bytes};
-	qsort(places, count, sizeof *places, compare_places);
-	for (size_t i = 0; i < count; i++) {
-		if (i && places[i - 1].physical + places[i - 1].bytes > places[i].physical)
-			return usedmap_doubt("its chunks overlap");
-		add_place(logical, &places[i], used);
-	}
+			places[count++] =
+				(struct btrfs_place){btrfs->chunks[i].physical[k], btrfs->chunks[i].logical,
+						     btrfs->chunks[i].bytes};
+	if (!btrfs_places_translate(places, count, logical, used))
+		return usedmap_doubt("its chunks overlap");
 	return NULL;
-}
-
-static void add_reserved(const struct btrfs *btrfs, struct extents *used)
-{
-	uint64_t size_bytes = btrfs->blk->size_bytes;
-
-	extents_add(used, 0, RESERVED_BYTES < size_bytes ? RESERVED_BYTES : size_bytes);
-	for (size_t i = 0; i < sizeof super_copies / sizeof *super_copies; i++)
-		if (super_copies[i] + BTRFS_SUPER_BYTES <= size_bytes)
-			extents_add(used, super_copies[i], super_copies[i] + BTRFS_SUPER_BYTES);
-	extents_add(used, btrfs->device_bytes, size_bytes);
 }
 
 static struct err *map_extents(struct extent_walk *walk, struct extents *ret_used)
@@ -142,7 +99,7 @@ static struct err *map_extents(struct extent_walk *walk, struct extents *ret_use
 	if (walk->total_bytes != walk->btrfs->used_bytes)
 		return usedmap_doubt("its used count is wrong");
 	TRY(add_places(walk->btrfs, &walk->used, ret_used));
-	add_reserved(walk->btrfs, ret_used);
+	btrfs_places_add_reserved(walk->btrfs->device_bytes, walk->btrfs->blk->size_bytes, ret_used);
 	return NULL;
 }
 

@@ -16,8 +16,8 @@
 #include "p2v/base/remove-tree.h"
 #include "p2v/base/run.h"
 #include "p2v/base/strv.h"
+#include "tests/base/lib-must.h"
 #include "tests/capture/lib-files.h"
-#include "tests/capture/lib-must.h"
 
 static void run_on(const char *const *argv, const char *image)
 {

@@ -12,8 +12,8 @@
 #include "capture/changes.h"
 #include "p2v/base/blk.h"
 #include "p2v/base/mem.h"
-#include "tests/base/lib-blk-conformance.h"
 #include "tests/base/lib-loop.h"
+#include "tests/base/lib-must.h"
 #include "tests/base/lib-nbd-server.h"
 
 #define DISK_BYTES (4u << 20)
@@ -23,8 +23,8 @@ static void read_all_of(const char *path)
 	CLEANUP_FREE uint8_t *buf = xmalloc(DISK_BYTES);
 	CLEANUP_BLK struct blk *blk = NULL;
 
-	assert_no_error(blk_file_open(path, 0, 0, &blk));
-	assert_no_error(blk_pread(blk, buf, DISK_BYTES, 0));
+	must(blk_file_open(path, 0, 0, &blk));
+	must(blk_pread(blk, buf, DISK_BYTES, 0));
 }
 
 static void write_some_of(const char *path, size_t bytes)
@@ -33,8 +33,8 @@ static void write_some_of(const char *path, size_t bytes)
 	CLEANUP_BLK struct blk *blk = NULL;
 
 	memset(buf, 0x77, bytes);
-	assert_no_error(blk_file_open(path, BLK_FILE_WRITE, 0, &blk));
-	assert_no_error(blk_pwrite(blk, buf, bytes, 8192, BLK_FUA));
+	must(blk_file_open(path, BLK_FILE_WRITE, 0, &blk));
+	must(blk_pwrite(blk, buf, bytes, 8192, BLK_FUA));
 }
 
 static void expect_noticed(const char *path, uint64_t wanted_bytes)
@@ -60,8 +60,8 @@ static void test_noticed(void **state)
 	char *device;
 
 	(void)state;
-	assert_no_error(blk_file_open(file, BLK_FILE_CREATE, DISK_BYTES, &blk));
-	assert_no_error(blk_close(blk));
+	must(blk_file_open(file, BLK_FILE_CREATE, DISK_BYTES, &blk));
+	must(blk_close(blk));
 	expect_noticed(file, 0);
 	device = loop_make(file);
 	if (device)

@@ -28,8 +28,8 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
 #include "tests/base/lib-loop.h"
+#include "tests/base/lib-must.h"
 #include "tests/base/lib-nbd-server.h"
-#include "tests/capture/lib-must.h"
 
 #define LONG_NS 60000000000ull /* nothing here takes so long */
 #define SHORT_NS 1000000000ull
@@ -255,15 +255,6 @@ static void test_killed(void **state)
 	wait_until_thawed(&rig);
 }
 
-static void expect_error(struct err *err, const char *text)
-{
-	assert_non_null(err);
-	if (!strstr(err_message(err), text))
-		fail_msg("'%s' is not in '%s'", text, err_message(err));
-	assert_non_null(err_advice(err));
-	err_free(err);
-}
-
 static void test_too_long(void **state)
 {
 	CLEANUP_RIG struct rig rig = {0};
@@ -278,15 +269,15 @@ static void test_too_long(void **state)
 		struct err *err = freeze_hold(freeze, &unable);
 
 		if (err) {
-			expect_error(err, "thawed");
+			must_fail_with(err, "thawed");
 			assert_false(is_frozen(rig.points[0]));
 			continue;
 		}
 		while (freeze_left_ns(freeze))
 			pause_a_little();
 		wait_until_thawed(&rig);
-		expect_error(freeze_check(freeze), "thawed");
-		expect_error(freeze_keep(freeze), "thawed");
+		must_fail_with(freeze_check(freeze), "thawed");
+		must_fail_with(freeze_keep(freeze), "thawed");
 		freeze_release(freeze);
 		assert_false(is_frozen(rig.points[0]));
 	}
@@ -326,7 +317,7 @@ static void test_thawed_by_others(void **state)
 	make_freeze(&rig, LONG_NS, &freeze);
 	hold(freeze);
 	thaw(rig.points[1]);
-	expect_error(freeze_keep(freeze), "by somebody else");
+	must_fail_with(freeze_keep(freeze), "by somebody else");
 	freeze_release(freeze);
 	assert_false(is_frozen(rig.points[0]));
 	assert_false(is_frozen(rig.points[1]));
@@ -345,7 +336,7 @@ static void test_frozen_by_others(void **state)
 	make_freeze(&rig, LONG_NS, &freeze);
 	fd = open(rig.points[0], O_RDONLY);
 	assert_int_equal(ioctl(fd, FIFREEZE, 0), 0);
-	must_be_refused(freeze_hold(freeze, &unable));
+	must_fail(freeze_hold(freeze, &unable), ERR_REFUSED);
 	assert_true(is_frozen(rig.points[0]));
 	assert_false(is_frozen(rig.points[1]));
 	assert_int_equal(ioctl(fd, FITHAW, 0), 0);
@@ -377,7 +368,7 @@ static void test_dead_man_killed(void **state)
 	kill(dead_man, SIGKILL);
 	while (process_state(dead_man) != 'Z')
 		pause_a_little();
-	expect_error(freeze_keep(freeze), "has itself ended");
+	must_fail_with(freeze_keep(freeze), "has itself ended");
 	freeze_release(freeze);
 	assert_false(is_frozen(rig.points[0]));
 }

@@ -13,7 +13,9 @@
 #include "capture/masked.h"
 #include "p2v/base/mem.h"
 #include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
 #include "tests/base/lib-nbd-server.h"
+#include "tests/base/lib-rng.h"
 
 #define DISK_BYTES (5ull << 20)
 #define HOLE_START (2ull << 20) /* of the disk itself */
@@ -28,8 +30,8 @@ static struct blk *make_disk(const char *dir, struct rng *rng, uint8_t *content)
 	rng_fill(rng, content, DISK_BYTES);
 	memset(content + HOLE_START, 0, DISK_BYTES / 4);
 	(void)!unlink(path);
-	assert_no_error(blk_file_open(path, BLK_FILE_CREATE, DISK_BYTES, &disk));
-	assert_no_error(blk_pwrite_data(disk, content, DISK_BYTES, 0));
+	must(blk_file_open(path, BLK_FILE_CREATE, DISK_BYTES, &disk));
+	must(blk_pwrite_data(disk, content, DISK_BYTES, 0));
 	return disk;
 }
 
@@ -85,14 +87,14 @@ static void test_edges(void **state)
 	full = masked_create(make_disk(dir, &rng, content), &all);
 	blk_conformance_read_only(full, content);
 	/* What the disk itself calls a hole stays one. */
-	assert_no_error(blk_data_extents(full, DISK_BYTES, 0, &data));
+	must(blk_data_extents(full, DISK_BYTES, 0, &data));
 	assert_true(extents_total_bytes(&data) < DISK_BYTES);
 
 	empty = masked_create(make_disk(dir, &rng, content), &nothing);
 	memset(content, 0, DISK_BYTES);
 	blk_conformance_read_only(empty, content);
 	extents_deinit(&data);
-	assert_no_error(blk_data_extents(empty, DISK_BYTES, 0, &data));
+	must(blk_data_extents(empty, DISK_BYTES, 0, &data));
 	assert_int_equal(data.count, 0);
 	test_dir_remove(dir);
 }

@@ -90,6 +90,32 @@ static void test_order(void **state)
 	recorded_destroy(machine);
 }
 
+static void test_below(void **state)
+{
+	static const struct {
+		const char *folder, *points;
+	} cases[] = {
+		{"/mnt", "/mnt/still|/mnt/again"},
+		{"/mnt/again", "/mnt/again"},
+		{"/mn", ""},
+		{"/srv", "/srv/my data"},
+	};
+	struct recorded_machine *machine = make_server();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		CLEANUP_STRV struct strv points = {0};
+		CLEANUP_STRV struct strv wanted = {0};
+
+		strv_split(&wanted, cases[i].points, "|");
+		mounted_below(machine->root, cases[i].folder, &points);
+		assert_int_equal(points.count, wanted.count);
+		for (size_t k = 0; k < wanted.count; k++)
+			assert_string_equal(points.items[k], wanted.items[k]);
+	}
+	recorded_destroy(machine);
+}
+
 static void test_no_device(void **state)
 {
 	(void)state;
@@ -101,6 +127,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_below),
 		cmocka_unit_test(test_no_device),
 	};
 

@@ -18,9 +18,9 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
 #include "p2v/base/strv.h"
+#include "tests/base/lib-must.h"
 #include "tests/capture/lib-files.h"
 #include "tests/capture/lib-fs.h"
-#include "tests/capture/lib-must.h"
 
 #define MIB (1ull << 20)
 #define DISK_MIB 64

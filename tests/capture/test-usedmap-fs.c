@@ -14,8 +14,8 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/capture/lib-fs.h"
-#include "tests/capture/lib-must.h"
 
 #define EXT4_CHECK                   \
 	{                            \

@@ -16,7 +16,7 @@
 #include "capture/usedmap.h"
 #include "p2v/base/le.h"
 #include "p2v/base/mem.h"
-#include "tests/capture/lib-must.h"
+#include "tests/base/lib-must.h"
 
 #define MIB (1ull << 20)
 #define CRC_START 0xf597a6cfu

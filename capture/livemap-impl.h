@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* How file systems that are mounted are asked: one file a kind, one table of them (livemap.c). */
+#ifndef CAPTURE_LIVEMAP_IMPL_H
+#define CAPTURE_LIVEMAP_IMPL_H
+
+#include "p2v/base/err.h"
+#include "p2v/base/extents.h"
+
+/* Told for each device ("8:1") of a file system: its size, what of it is free. */
+typedef void (*livemap_free_fn)(void *arg, const char *device, uint64_t size_bytes,
+				const struct extents *free_bytes);
+
+struct livemap_kind {
+	const char *name;
+	long magic; /* statfs(2) */
+	/* Asks the file system that the descriptor is of.  An error is a doubt; what was told counts. */
+	struct err *(*ask)(int fd, livemap_free_fn tell, void *arg);
+};
+
+extern const struct livemap_kind livemap_ext, livemap_xfs, livemap_btrfs;
+
+#endif
