@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 
 #include "p2v/base/json.h"
@@ -149,6 +150,19 @@ static struct err *load_runs(const json_t *object, struct checkpoint *checkpoint
 	return NULL;
 }
 
+struct err *checkpoint_lock(const char *folder, int *ret_fd)
+{
+	CLEANUP_FD int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_from_errno(errno, "%s", folder);
+	if (flock(fd, LOCK_EX | LOCK_NB))
+		return err_advise(err_failed("%s: the job is in use", folder),
+				  "wait until its sender, or 'p2v convert --take-held', has ended");
+	*ret_fd = take_fd(&fd);
+	return NULL;
+}
+
 /* So that the new name lasts as well. */
 static struct err *sync_folder(const char *folder)
 {
@@ -168,6 +182,7 @@ struct err *checkpoint_save(const struct checkpoint *checkpoint, const char *fol
 	json_set_bool(object, "complete", checkpoint->complete);
 	json_set_u64(object, "started", checkpoint->started);
 	json_set_u64(object, "completed", checkpoint->completed);
+	json_set_u64(object, "held_since", checkpoint->held_since);
 	set_hex(object, "root", checkpoint->root.bytes, sizeof checkpoint->root.bytes);
 	set_hex(object, "hash_key", checkpoint->hash_key, sizeof checkpoint->hash_key);
 	save_runs(checkpoint, object);
@@ -210,7 +225,7 @@ static struct err *load_disk(const json_t *entry, struct checkpoint_disk *disk)
 static struct err *load(const json_t *object, struct checkpoint *checkpoint)
 {
 	const json_t *disks = json_object_get(object, "disks"), *entry;
-	uint64_t format, started, completed;
+	uint64_t format, started, completed, held_since = 0;
 	const char *name;
 	size_t i;
 
@@ -220,6 +235,9 @@ static struct err *load(const json_t *object, struct checkpoint *checkpoint)
 	TRY(json_get_string(object, "name", &name));
 	TRY(json_get_u64(object, "started", &started));
 	TRY(json_get_u64(object, "completed", &completed));
+	/* Older ones do not have it. */
+	if (json_object_get(object, "held_since"))
+		TRY(json_get_u64(object, "held_since", &held_since));
 	TRY(get_hex(object, "root", checkpoint->root.bytes, sizeof checkpoint->root.bytes));
 	TRY(get_hex(object, "hash_key", checkpoint->hash_key, sizeof checkpoint->hash_key));
 	TRY(load_runs(object, checkpoint));
@@ -229,6 +247,7 @@ static struct err *load(const json_t *object, struct checkpoint *checkpoint)
 		return err_refused("the number of disks is out of range");
 	memcpy(checkpoint->name, name, strlen(name) + 1);
 	checkpoint->complete = json_is_true(json_object_get(object, "complete"));
+	checkpoint->held_since = held_since;
 	checkpoint->started = started;
 	checkpoint->completed = completed;
 	checkpoint->disk_count = json_array_size(disks);

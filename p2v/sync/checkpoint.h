@@ -28,10 +28,11 @@ struct checkpoint_disk {
 struct checkpoint {
 	char name[WIRE_MAX_NAME_BYTES + 1];
 	uint8_t hash_key[WIRE_HASH_KEY_BYTES];
-	bool complete; /* the copies are what `root` says; false: being received */
+	bool complete; /* the copies are what `root` says; false: being received, or held */
 	struct root root;
 	time_t started; /* the first session */
 	time_t completed; /* the last commit; 0: none yet */
+	time_t held_since; /* they are too, but the sender has not had the last word; 0: not held */
 	struct checkpoint_disk *disks;
 	size_t disk_count;
 	uint8_t runs[CHECKPOINT_RUNS][WIRE_RUN_BYTES]; /* the newest first */
@@ -53,6 +54,10 @@ struct err *checkpoint_check_run(const struct checkpoint *checkpoint, const uint
 struct err *checkpoint_superseded(void) ERR_MUST_CHECK;
 /* The run is the newest from now on. */
 void checkpoint_take_run(struct checkpoint *checkpoint, const uint8_t run[WIRE_RUN_BYTES]);
+
+/* Who changes the copies, or job.json, holds the job's folder: until *ret_fd is closed, or the process ends.
+ */
+struct err *checkpoint_lock(const char *folder, int *ret_fd) ERR_MUST_CHECK;
 
 struct err *checkpoint_save(const struct checkpoint *checkpoint, const char *folder) ERR_MUST_CHECK;
 /* err_errno() is ENOENT if there is none.  ret_checkpoint must be zero-initialised. */

@@ -38,7 +38,7 @@ enum live_order {
 	LIVE_END, /* without a cutover; the job stays incomplete */
 };
 
-/* All calls but the first ones of find_used() come from one thread. */
+/* One call at a time, but for the first ones of find_used(). */
 struct live_source {
 	void *arg;
 	/* Adds what was written to the disk, or discarded, since the last call; more does no harm.  What is
@@ -52,6 +52,9 @@ struct live_source {
 	struct err *(*find_used)(void *arg, size_t disk, struct extents *ret_used);
 	/* Tells how it stands, and waits for an order, up to limit_ns (0: only looks). */
 	enum live_order (*wait)(void *arg, const struct live_state *state, uint64_t limit_ns);
+	/* NULL, or asked now and then while a pass is made and writers work: how much to hold back for them,
+	 * 0 not at all.  A disk is then read for 1 / (n + 1) of the time. */
+	unsigned (*hold_back)(void *arg);
 	/* The cutover begins: what is to be done before the freeze, and takes its time. */
 	struct err *(*prepare)(void *arg);
 	/* Holds all writers.  When it returns nothing is under way to the disks any more. */
@@ -63,6 +66,14 @@ struct live_source {
 	struct err *(*check)(void *arg);
 	/* The cutover has failed: lets writers go on.  Also where prepare() or freeze() has failed. */
 	void (*thaw)(void *arg, const struct err *why);
+	/* NULL, or asked after that: nobody goes on who could write, or be captured.  The run then ends. */
+	bool (*is_over)(void *arg);
+	/* NULL: it goes on once its copy is complete, and is not asked.  Else the receiver has everything,
+	 * but has completed nothing.  What check() asks, and then the decision: from here on nobody lets
+	 * writers go on.  An error: there is none, all is as before. */
+	struct err *(*keep)(void *arg);
+	/* Asked before the receiver is told once more: an error if somebody else has let writers go on. */
+	struct err *(*check_kept)(void *arg);
 };
 
 struct live_options {
@@ -70,6 +81,7 @@ struct live_options {
 	uint64_t downtime_ns; /* wanted */
 	uint64_t freeze_limit_ns; /* longer is not possible */
 	uint64_t pause_ns; /* between passes, where there is little to do; default 1 s */
+	uint64_t patience_ns; /* after keep(), until the receiver has answered; default 10 minutes */
 	bool cuts_over; /* as soon as it is ready; else when it is ordered */
 };
 

@@ -4,11 +4,13 @@
  *
  *	receiver.c          connections: who may come in, and to which session
  *	receiver-session.c  the control connection: a job from JOB to COMMITTED
+ *	receiver-commit.c   what COMMIT asks for
  *	receiver-job.c      a job's folder, copies and manifests
  *	receiver-log.c      a job's log
  *	receiver-lane.c     a lane: checks content, gathers it in batches
  *	receiver-writer.c   makes batches durable, in the order that manifest.h wants
  *	receiver-content.c  writes what is in them
+ *	receiver-passes.c   tells when all of a pass is there
  *	receiver-announce.c machines that announce themselves
  *	receiver-bundle.c   what they bring
  *
@@ -23,6 +25,7 @@
 #include "p2v/sync/announced.h"
 #include "p2v/sync/channel.h"
 #include "p2v/sync/manifest.h"
+#include "p2v/sync/passes.h"
 #include "p2v/sync/receiver.h"
 
 /* receiver-job.c */
@@ -37,6 +40,7 @@ struct copy {
 
 struct job {
 	char *folder;
+	int lock_fd; /* of the folder */
 	struct checkpoint checkpoint;
 	struct copy *copies; /* checkpoint.disk_count */
 	const struct receiver_store *store;
@@ -49,8 +53,11 @@ struct err *job_open(const struct receiver_options *options, const struct messag
 void job_close(struct job *job);
 /* Before the first change: from then on neither the job is complete nor does any of its copies look so. */
 struct err *job_begin_changes(struct job *job) ERR_MUST_CHECK;
-/* Completes the copies, then the job. */
-struct err *job_complete(struct job *job) ERR_MUST_CHECK;
+/* All is there, with this root, but nothing looks complete. */
+struct err *job_hold(struct job *job, const struct root *root) ERR_MUST_CHECK;
+struct err *job_end_hold(struct job *job) ERR_MUST_CHECK;
+/* Completes the copies, then the job, which has this root. */
+struct err *job_complete(struct job *job, const struct root *root) ERR_MUST_CHECK;
 /* Bytes of that many blocks: the last block of a disk may be short. */
 size_t copy_bytes(const struct copy *copy, uint64_t first_block, size_t count);
 bool copy_has_blocks(const struct copy *copy, uint64_t first_block, uint64_t count);
@@ -121,10 +128,17 @@ struct session {
 	struct receiver *receiver;
 	struct channel *control;
 	const char *peer;
+	unsigned version; /* that is spoken */
 	char name[WIRE_MAX_NAME_BYTES + 1];
 	uint8_t token[WIRE_TOKEN_BYTES];
 	struct job job;
 	struct writer *writer;
+	pthread_mutex_t passes_lock; /* of what follows, up to is_cut_off */
+	struct passes passes;
+	uint64_t pass; /* the newest that a lane has ended; 0: none */
+	unsigned lanes_there;
+	unsigned lanes_through; /* that have ended this pass, and brought nothing since */
+	bool is_cut_off; /* a lane has left before its end */
 	/* Under the receiver's lock: */
 	enum session_state state;
 	bool taken_over;
@@ -145,6 +159,31 @@ struct receiver {
 
 /* Runs a control connection, from JOB on, which is in `message`. */
 struct err *session_run(struct session *session, struct message *message) ERR_MUST_CHECK;
+
+/* receiver-commit.c */
+
+/* Ends the lanes, compares, completes the job or holds it, and answers. */
+struct err *session_commit(struct session *session, const struct message_commit *commit) ERR_MUST_CHECK;
+
+/* receiver-passes.c */
+
+/* How far a lane is; all zeros at first. */
+struct lane_pass {
+	uint64_t ended; /* passes: SYNCs that it has said */
+	bool has_content; /* of the next one */
+};
+
+/* With the job open, and before it is closed. */
+void session_begin_passes(struct session *session);
+void session_end_passes(struct session *session);
+/* Before its sender knows that it is there. */
+void session_lane_comes(struct session *session);
+/* It has said SYNC, and all that it brought is durable. */
+void session_lane_ends_pass(struct session *session, struct lane_pass *lane);
+/* It brings content: called before any of it is written. */
+void session_lane_brings(struct session *session, struct lane_pass *lane);
+/* When nothing of it is being written any more. */
+void session_lane_leaves(struct session *session, const struct lane_pass *lane);
 
 /* receiver-announce.c */
 
@@ -192,7 +231,7 @@ void session_end_lanes(struct session *session);
 
 /* receiver-lane.c */
 
-/* Runs a lane of the session, from behind its WELCOME, to its end. */
-struct err *lane_run(struct session *session, struct channel *channel) ERR_MUST_CHECK;
+/* Runs a lane of the session, from behind its WELCOME, to its end; `pass` is what it counts in. */
+struct err *lane_run(struct session *session, struct channel *channel, struct lane_pass *pass) ERR_MUST_CHECK;
 
 #endif

@@ -119,6 +119,7 @@ static struct err *open_job(const struct receiver_options *options, const struct
 {
 	if (mkdir(job->folder, 0700) && errno != EEXIST)
 		return err_from_errno(errno, "%s", job->folder);
+	TRY(checkpoint_lock(job->folder, &job->lock_fd));
 	TRY(check_space(options, job->folder, message));
 	TRY(open_checkpoint(job, message));
 	job->copies = xcalloc(job->checkpoint.disk_count, sizeof *job->copies);
@@ -142,7 +143,7 @@ static void note_refusal(const struct job *job, const char *peer, const struct e
 struct err *job_open(const struct receiver_options *options, const struct message_job *message,
 		     const char *peer, struct job *ret_job)
 {
-	struct job job = {.store = &options->store};
+	struct job job = {.store = &options->store, .lock_fd = -1};
 	struct err *err;
 
 	job.folder = xasprintf("%s/%.*s", options->dir, (int)message->name_bytes, message->name);
@@ -164,6 +165,8 @@ void job_close(struct job *job)
 		manifest_close(job->copies[i].manifest);
 	}
 	free(job->copies);
+	if (job->folder && job->lock_fd >= 0)
+		close(job->lock_fd);
 	free(job->folder);
 	checkpoint_deinit(&job->checkpoint);
 	memset(job, 0, sizeof *job);
@@ -174,8 +177,9 @@ struct err *job_begin_changes(struct job *job)
 {
 	if (job->is_changing)
 		return NULL;
-	if (job->checkpoint.complete) {
+	if (job->checkpoint.complete || job->checkpoint.held_since) {
 		job->checkpoint.complete = false;
+		job->checkpoint.held_since = 0;
 		TRY(checkpoint_save(&job->checkpoint, job->folder));
 	}
 	for (size_t i = 0; i < job->checkpoint.disk_count; i++)
@@ -184,10 +188,31 @@ struct err *job_begin_changes(struct job *job)
 	return NULL;
 }
 
-struct err *job_complete(struct job *job)
+struct err *job_hold(struct job *job, const struct root *root)
+{
+	/* Also where nothing has changed: then it may be complete, or look so. */
+	TRY(job_begin_changes(job));
+	job->is_changing = false;
+	job->checkpoint.root = *root;
+	job->checkpoint.held_since = time(NULL);
+	return checkpoint_save(&job->checkpoint, job->folder);
+}
+
+struct err *job_end_hold(struct job *job)
+{
+	if (!job->checkpoint.held_since)
+		return NULL;
+	job->checkpoint.held_since = 0;
+	return checkpoint_save(&job->checkpoint, job->folder);
+}
+
+struct err *job_complete(struct job *job, const struct root *root)
 {
 	for (size_t i = 0; i < job->checkpoint.disk_count; i++)
 		TRY(job->store->finish(job->store->arg, job->copies[i].blk));
+	job->is_changing = false;
+	job->checkpoint.root = *root;
+	job->checkpoint.held_since = 0;
 	job->checkpoint.complete = true;
 	job->checkpoint.completed = time(NULL);
 	return checkpoint_save(&job->checkpoint, job->folder);

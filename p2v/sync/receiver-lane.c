@@ -24,6 +24,7 @@ struct lane {
 	unsigned filling; /* index of the batch that is filled; the other is the writer's, or free */
 	uint32_t half_bytes; /* of the window */
 	uint64_t durable_count; /* of DATA and ZERO */
+	struct lane_pass *pass;
 	wire_hash hashes[WIRE_MAX_HASHES];
 };
 
@@ -169,6 +170,8 @@ static struct err *take_data(struct lane *lane, const struct message_data *data)
 
 static struct err *take_message(struct lane *lane, const struct message *message)
 {
+	if (message->type == WIRE_DATA || message->type == WIRE_ZERO)
+		session_lane_brings(lane->session, lane->pass);
 	switch (message->type) {
 	case WIRE_QUERY:
 		TRY(answer_query(lane, &message->query));
@@ -181,7 +184,9 @@ static struct err *take_message(struct lane *lane, const struct message *message
 		break;
 	default: /* SYNC */
 		TRY(submit(lane));
-		return acknowledge(lane, true);
+		TRY(acknowledge(lane, true));
+		session_lane_ends_pass(lane->session, lane->pass);
+		return NULL;
 	}
 	if (lane->batches[lane->filling].cost_bytes > lane->half_bytes - WIRE_MAX_DATA_BYTES)
 		return submit(lane);
@@ -232,13 +237,14 @@ static void lane_deinit(struct lane *lane)
 	ZSTD_freeDCtx(lane->zstd);
 }
 
-struct err *lane_run(struct session *session, struct channel *channel)
+struct err *lane_run(struct session *session, struct channel *channel, struct lane_pass *pass)
 {
 	struct lane *lane = calloc(1, sizeof *lane);
 	struct err *err;
 
 	if (!lane)
 		return err_nomem();
+	lane->pass = pass;
 	err = lane_init(lane, session, channel);
 	if (!err)
 		err = serve(lane);

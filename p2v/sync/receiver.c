@@ -221,6 +221,7 @@ static enum wire_reason reason_of(const struct err *err)
 static struct err *serve_lane(struct receiver *receiver, struct channel *channel, unsigned version,
 			      const uint8_t *token)
 {
+	struct lane_pass pass = {0};
 	size_t place;
 	struct session *session = join_session(receiver, token, channel, &place);
 	struct err *err;
@@ -232,9 +233,11 @@ static struct err *serve_lane(struct receiver *receiver, struct channel *channel
 	}
 	/* Senders may think for as long as they like; the control connection tells whether they live. */
 	channel_set_limits(channel, 0, receiver->options.silence_limit_ns);
+	session_lane_comes(session);
 	err = send_welcome(receiver, channel, version, NULL);
 	if (!err)
-		err = lane_run(session, channel);
+		err = lane_run(session, channel, &pass);
+	session_lane_leaves(session, &pass);
 	if (err) {
 		job_log(&session->job, session->peer, "a lane ended: %s", err_message(err));
 		channel_refuse(channel, reason_of(err), err);
@@ -246,14 +249,14 @@ static struct err *serve_lane(struct receiver *receiver, struct channel *channel
 }
 
 /* A job, or, where the version has that, an announcement. */
-static struct err *serve_first(struct session *session, unsigned version, struct message *message)
+static struct err *serve_first(struct session *session, struct message *message)
 {
 	struct receiver *receiver = session->receiver;
 	unsigned allowed = CHANNEL_TYPE(WIRE_JOB);
 
-	if (version >= WIRE_ANNOUNCE_VERSION)
+	if (session->version >= WIRE_ANNOUNCE_VERSION)
 		allowed |= CHANNEL_TYPE(WIRE_ANNOUNCE);
-	TRY(send_welcome(receiver, session->control, version, session->token));
+	TRY(send_welcome(receiver, session->control, session->version, session->token));
 	TRY(channel_receive(session->control, allowed, message, NULL));
 	if (message->type == WIRE_ANNOUNCE)
 		return announcing_run(receiver->announcements, session->control, session->peer, message);
@@ -270,11 +273,12 @@ static struct err *serve_control(struct receiver *receiver, struct channel *chan
 		return err_nomem();
 	session->receiver = receiver;
 	session->control = channel;
+	session->version = version;
 	session->peer = peer;
 	if (getrandom(session->token, sizeof session->token, 0) != sizeof session->token)
 		err = err_from_errno(errno, "random numbers for a session");
 	if (!err)
-		err = serve_first(session, version, message);
+		err = serve_first(session, message);
 	release_name(session);
 	explicit_bzero(session, sizeof *session);
 	free(session);

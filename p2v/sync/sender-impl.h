@@ -7,10 +7,12 @@
  *	sender-lane.c   a lane: read, hash, compare, send
  *	sender-changed.c  the same for what has changed of pages that were brought over before
  *	sender-live.c   passes over disks that are in use, and the cutover
+ *	sender-commit.c the end: the receiver completes the job
  *	sender-credit.c what a lane has sent and is not acknowledged
  *	sender-read.c   reads from disks that fail here and there
  *	sender-pack.c   compresses where that saves time
  *	sender-limit.c  the rate that the user allows
+ *	sender-gentle.c keeps out of the way of a server that works
  *
  * A lane does everything for its piece in one thread, one thing after the other: that reading, hashing,
  * compressing, encrypting and sending overlap comes from there being more lanes than processors.
@@ -95,6 +97,22 @@ struct limiter {
 };
 void limiter_wait(struct limiter *limiter, size_t bytes, const atomic_bool *stopping);
 
+/* sender-gentle.c */
+
+struct run;
+
+/* Of a thread. */
+struct gentle {
+	bool is_gentle;
+	int io_priority, niceness; /* when it is not */
+};
+/* For the thread that calls, as the others. */
+void gentle_init(struct gentle *gentle);
+void gentle_set(struct gentle *gentle, bool is_gentle);
+/* After a read that took so long: pauses, as the run's level says. */
+void gentle_pause(struct run *run, uint64_t took_ns);
+uint64_t gentle_pause_ns(unsigned level, uint64_t took_ns);
+
 /* sender-credit.c */
 
 struct credit {
@@ -123,6 +141,9 @@ struct run {
 	unsigned lane_count;
 	struct limiter limiter;
 	atomic_bool stopping;
+	atomic_bool is_urgent; /* the server is frozen: nothing may hold us back */
+	atomic_uint hold_back; /* as live_source's hold_back() says */
+	atomic_ullong held_ns; /* of this pass, by all lanes */
 	pthread_mutex_t lock; /* what follows */
 	pthread_cond_t changed;
 	unsigned lanes_running;
@@ -145,6 +166,7 @@ struct lane {
 	struct channel *channel;
 	struct credit credit;
 	struct packer packer;
+	struct gentle gentle;
 	uint32_t block_bytes;
 	struct page *pages; /* the first `asked` wait for their answers, in this order */
 	size_t page_capacity, asked;
@@ -195,12 +217,24 @@ struct err *lane_do_changed(struct lane *lane, const struct work *works, size_t 
  * fails.  Beside the thread of the control connection. */
 void sender_make_passes(struct run *run);
 
+/* sender-commit.c */
+
+/* The source decides, between two COMMITs, that it does not go on. */
+bool sender_decides(const struct sender_options *options);
+/* Everything is there and acknowledged: has the receiver complete it.  An error before keep(), if the source
+ * has that, is what it is; one after it is ERR_REFUSED: the receiver may have completed it, or may not. */
+struct err *sender_commit(struct run *run, struct channel *control, struct message *message) ERR_MUST_CHECK;
+
 /* sender.c */
 
 uint32_t sender_block_bytes(const struct sender_options *options);
 
 /* Ends everything: takes the first error, and frees others, which are consequences. */
 void sender_stop(struct run *run, struct err *err);
+
+/* JOB; data_bytes, one a disk, says how much there is to come; NULL: nothing. */
+struct err *sender_send_job(const struct sender_options *options, const uint64_t *data_bytes,
+			    struct channel *control, struct message *message) ERR_MUST_CHECK;
 
 /* HELLO and WELCOME on a new connection. */
 struct err *sender_connect(const struct sender_options *options, enum wire_purpose purpose,

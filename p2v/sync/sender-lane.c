@@ -74,7 +74,8 @@ static struct err *send_data(struct lane *lane, const struct page *page, size_t 
 		packer_pack(&lane->packer, data, bytes, &message.data.payload, &message.data.payload_bytes);
 	TRY(credit_take(&lane->credit, bytes));
 	start_ns = run_now_ns();
-	limiter_wait(&lane->run->limiter, message.data.payload_bytes, &lane->run->stopping);
+	if (!lane->run->is_urgent)
+		limiter_wait(&lane->run->limiter, message.data.payload_bytes, &lane->run->stopping);
 	TRY(channel_send(lane->channel, &message));
 	packer_sent(&lane->packer, message.data.payload_bytes, run_now_ns() - start_ns);
 	lane->content_bytes += bytes;
@@ -114,11 +115,12 @@ struct err *lane_read_blocks(struct lane *lane, struct page *page, size_t index,
 	const struct sender_disk *disk = &lane->run->options->disks[page->disk];
 	CLEANUP_EXTENTS struct extents unreadable = {0};
 	size_t skip = index * lane->block_bytes, bytes = count * lane->block_bytes;
-	uint64_t offset = page->first_block * lane->block_bytes + skip;
+	uint64_t offset = page->first_block * lane->block_bytes + skip, start_ns = run_now_ns();
 
 	if (bytes > page->bytes - skip)
 		bytes = page->bytes - skip;
 	TRY(read_with_patience(disk->blk, page->content + skip, bytes, offset, &unreadable));
+	gentle_pause(lane->run, run_now_ns() - start_ns);
 	lane->read_bytes += bytes;
 	for (size_t i = 0; i < unreadable.count; i++)
 		extents_add(&lane->unreadable[page->disk], unreadable.ranges[i].start,
@@ -282,7 +284,9 @@ static void end_pass(struct lane *lane)
 
 static struct err *do_passes(struct lane *lane)
 {
+	gentle_init(&lane->gentle);
 	while (begin_pass(lane)) {
+		gentle_set(&lane->gentle, lane->run->options->live && !lane->run->is_urgent);
 		TRY(do_pass(lane));
 		end_pass(lane);
 	}

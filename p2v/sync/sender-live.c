@@ -138,6 +138,13 @@ static struct err *check_frozen(struct live *live)
 	return live->is_frozen ? live->source->check_frozen(live->source->arg) : NULL;
 }
 
+static void hold_back(struct live *live)
+{
+	const struct live_source *source = live->source;
+
+	live->run->hold_back = source->hold_back && !live->is_frozen ? source->hold_back(source->arg) : 0;
+}
+
 static bool pass_is_over(struct run *run)
 {
 	struct timespec until;
@@ -157,9 +164,11 @@ static struct err *wait_for_pass(struct live *live)
 	struct run *run = live->run;
 	struct err *err = NULL;
 
-	while (!pass_is_over(run))
+	while (!pass_is_over(run)) {
+		hold_back(live);
 		if (!err)
 			err = check_frozen(live);
+	}
 	/* Why, its lane has told. */
 	return run->stopping ? err_first(err, err_failed("stopped")) : err;
 }
@@ -179,6 +188,8 @@ static void begin_pass(struct live *live, struct work_list *work)
 	for (size_t i = 0; i < live->disk_count; i++)
 		if (live->disks[i].is_uncertain)
 			run->roots[i] = (struct root){{0}};
+	run->is_urgent = live->is_frozen;
+	run->held_ns = 0;
 	run->pass_number++;
 	run->lanes_in_pass = run->lane_count;
 	pthread_cond_broadcast(&run->changed);
@@ -199,9 +210,11 @@ static struct err *make_pass(struct live *live)
 	struct work_list *work = list_work(live);
 	uint64_t bytes = 0, start_ns = run_now_ns();
 	bool is_whole = !live->state.is_certain;
+	double seconds;
 
 	for (size_t i = 0; i < live->disk_count; i++)
 		bytes += extents_total_bytes(&live->sent[i]);
+	hold_back(live);
 	begin_pass(live, work);
 	TRY(wait_for_pass(live));
 	for (size_t i = 0; i < live->disk_count; i++) {
@@ -217,7 +230,10 @@ static struct err *make_pass(struct live *live)
 		disk->is_uncertain = false;
 		live->run->disk_flags[i] &= ~WIRE_DISK_FRESH;
 	}
-	learn(live, is_whole, bytes, seconds_since(start_ns));
+	/* The last pass is without pauses. */
+	seconds =
+		seconds_since(start_ns) - live->run->held_ns / (double)NS_PER_SECOND / live->run->lane_count;
+	learn(live, is_whole, bytes, fmax(seconds, 0));
 	return NULL;
 }
 
@@ -283,14 +299,21 @@ static struct err *freeze(struct live *live)
 
 static struct err *send_frozen(struct live *live)
 {
+	struct sender_cutover *cutover = &live->run->result->cutover;
+	uint64_t start_ns = run_now_ns(), frozen_ns;
+
 	TRY(freeze(live));
+	frozen_ns = run_now_ns();
 	TRY(take_changes(live));
+	*cutover = (struct sender_cutover){.freeze_ns = frozen_ns - start_ns,
+					   .rest_bytes = live->state.rest_bytes};
 	/* What was lost before the freeze may be noticed late. */
 	for (unsigned tries = 0; tries < 2; tries++) {
 		TRY(check_whole_fits(live));
 		TRY(send_pending(live, true));
 		TRY(take_changes(live));
 		TRY(nothing_was_written(live));
+		cutover->send_ns = run_now_ns() - frozen_ns;
 		if (!is_in_doubt(live))
 			return live->source->check(live->source->arg);
 	}
@@ -324,6 +347,7 @@ static struct err *cut_over(struct live *live)
 	if (!err)
 		return NULL;
 	live->is_frozen = false;
+	live->run->result->cutover = (struct sender_cutover){0};
 	for (size_t i = 0; i < live->disk_count; i++)
 		live->disks[i].is_compared = false;
 	live->source->thaw(live->source->arg, first_error(live->run, err));
@@ -361,10 +385,12 @@ static void look_ahead(struct live *live)
 /* Whether it is done. */
 static struct err *try_cutover(struct live *live, bool *ret_is_done)
 {
+	const struct live_source *source = live->source;
 	struct err *err = cut_over(live);
 
 	*ret_is_done = !err;
-	if (!err || live->options->cuts_over || live->run->stopping)
+	if (!err || live->options->cuts_over || live->run->stopping ||
+	    (source->is_over && source->is_over(source->arg)))
 		return err;
 	/* Whoever has ordered it was told why. */
 	err_free(err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The control connection: sets the job up, starts lanes, stays alive while they
- * work, commits.  The first error, wherever it comes up, ends all.
+ * work.  The first error, wherever it comes up, ends all.
  */
 #include "p2v/sync/sender.h"
 
@@ -55,8 +55,8 @@ static struct err *count_data(const struct sender_options *options, size_t disk,
 	return NULL;
 }
 
-static struct err *send_job(const struct sender_options *options, struct channel *control,
-			    struct message *message)
+struct err *sender_send_job(const struct sender_options *options, const uint64_t *data_bytes,
+			    struct channel *control, struct message *message)
 {
 	struct message_job *job = &message->job;
 
@@ -71,15 +71,25 @@ static struct err *send_job(const struct sender_options *options, struct channel
 
 		job->disks[i] = (struct message_disk){
 			.size_bytes = blk->size_bytes,
+			.data_bytes = data_bytes ? data_bytes[i] : 0,
 			.block_bytes = sender_block_bytes(options),
 			.logical_sector_bytes = blk->logical_sector_bytes,
 			.physical_sector_bytes = blk->physical_sector_bytes,
 			.id = options->disks[i].id,
 			.id_bytes = strlen(options->disks[i].id),
 		};
-		TRY(count_data(options, i, &job->disks[i].data_bytes));
 	}
 	return channel_send(control, message);
+}
+
+static struct err *send_job_and_data(const struct sender_options *options, struct channel *control,
+				     struct message *message)
+{
+	CLEANUP_FREE uint64_t *data_bytes = xcalloc(options->disk_count, sizeof *data_bytes);
+
+	for (size_t i = 0; i < options->disk_count; i++)
+		TRY(count_data(options, i, &data_bytes[i]));
+	return sender_send_job(options, data_bytes, control, message);
 }
 
 /* The only one. */
@@ -103,7 +113,7 @@ static struct err *set_up(struct run *run, struct channel *control, struct messa
 	const struct message machine = {.type = WIRE_MACHINE,
 					.machine = {(const uint8_t *)json, strlen(json)}};
 
-	TRY(send_job(run->options, control, message));
+	TRY(send_job_and_data(run->options, control, message));
 	TRY(channel_receive(control, CHANNEL_TYPE(WIRE_READY), message, NULL));
 	if (ready->disk_count != run->options->disk_count)
 		return err_failed("the receiver broke the protocol: READY: of another number of disks");
@@ -245,31 +255,6 @@ static struct err *run_lanes(struct run *run, struct channel *control, struct me
 	return take_ptr(run->err);
 }
 
-static struct err *commit(struct run *run, struct channel *control, struct message *message)
-{
-	const struct sender_options *options = run->options;
-	CLEANUP_FREE uint64_t *sizes = xcalloc(options->disk_count, sizeof *sizes);
-	struct message commit = {
-		.type = WIRE_COMMIT,
-		.commit = {options->flags & SENDER_VERIFY ? WIRE_COMMIT_VERIFY : 0, run->roots,
-			   options->disk_count},
-	};
-
-	TRY(channel_send(control, &commit));
-	do {
-		TRY(channel_receive(control, CHANNEL_TYPE(WIRE_ALIVE) | CHANNEL_TYPE(WIRE_COMMITTED), message,
-				    NULL));
-	} while (message->type == WIRE_ALIVE);
-	for (size_t i = 0; i < options->disk_count; i++)
-		sizes[i] = options->disks[i].blk->size_bytes;
-	root_of_job(run->hash_key, sizes, run->roots, options->disk_count, &run->result->root);
-	if (memcmp(&run->result->root, &message->committed, sizeof run->result->root))
-		return err_failed("the receiver has completed something else than was sent");
-	/* It is complete: if the farewell is lost, that changes nothing. */
-	err_free(channel_close(control));
-	return NULL;
-}
-
 static struct err *run_session(struct run *run, struct channel *control, struct message *message)
 {
 	run->lane_count = lane_count(run->options, message->welcome.max_lanes);
@@ -278,7 +263,7 @@ static struct err *run_session(struct run *run, struct channel *control, struct 
 	TRY(run_lanes(run, control, message));
 	if (run->options->before_commit)
 		TRY(run->options->before_commit(run->options->before_commit_arg));
-	return commit(run, control, message);
+	return sender_commit(run, control, message);
 }
 
 static struct err *check_options(const struct sender_options *options)
@@ -321,6 +306,11 @@ static struct err *run_job(struct run *run)
 	if (!message)
 		return err_nomem();
 	TRY(sender_connect(run->options, WIRE_CONTROL, NULL, message, &control));
+	if (sender_decides(run->options) && message->welcome.version < WIRE_HOLD_VERSION)
+		return err_advise(
+			err_refused("the receiver is of an older version, with which a cutover is not safe: "
+				    "an answer that gets lost would leave two servers running"),
+			"install this version there");
 	err = run_session(run, control, message);
 	run->result->wire_bytes += channel_sent_bytes(control) + channel_received_bytes(control);
 	return err;

@@ -47,11 +47,20 @@ struct sender_options {
 };
 
 /* Zero-initialise; what was done so far is in it also after an error. */
+/* What a cutover took; all zeros where there was none.  Writers are held from its start on. */
+struct sender_cutover {
+	uint64_t freeze_ns; /* until they were */
+	uint64_t rest_bytes; /* changed by then, and not brought over */
+	uint64_t send_ns; /* until the receiver had that */
+	uint64_t commit_ns; /* until it had the copy durable, compared and complete */
+};
+
 struct sender_result {
 	uint64_t read_bytes; /* from the disks */
 	uint64_t content_bytes; /* sent, before compression */
 	uint64_t wire_bytes; /* both ways, TLS's own not counted */
 	struct root root; /* of the job, as both ends have it */
+	struct sender_cutover cutover;
 	struct extents *unreadable; /* one for each disk */
 	size_t disk_count;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The p2v sync protocol, version 2.  This header is its specification.
+ * The p2v sync protocol, version 3.  This header is its specification.
  *
  * A sender, on the machine whose disks are taken, brings a receiver's copies of
  * these disks to the content that its own have.  The protocol is made so that
@@ -52,6 +52,8 @@
  *	                         ←       ALIVE … (while it verifies)
  *	                         ←       COMMITTED (root)
  *	close_notify
+ *
+ * (twice from COMMIT on where the first one only holds: 6.)
  *
  * Lane:
  *
@@ -142,8 +144,11 @@
  *
  * A sender may bring the same block as often as it likes before COMMIT: so disks in
  * use are brought over in passes, each of what has changed since the one before.
- * Before a block travels again all that went before is to be acknowledged.  The
- * receiver knows of no passes.
+ * Before a block travels again all that went before is to be acknowledged.  At the
+ * end of a pass, and at no other time, the sender says SYNC on every lane, once: so
+ * a receiver, which counts them, can tell that it has all of one, and nothing of the
+ * next.  All lanes take part in all passes; the first may be over on some lanes
+ * before others are there.
  *
  * DATA and ZERO of what the copy has already change nothing: a complete job stays
  * complete.  With the first one that does change something the job is incomplete, and
@@ -159,6 +164,28 @@
  * computes them from its manifest, with WIRE_COMMIT_VERIFY after it has read
  * the whole copy again, and answers COMMITTED with the root of the job if all are
  * equal, REFUSED with the disks that are not, else.  Only then is a job complete.
+ *
+ * Who sends the disks of a server that works must not let it go on once its copy
+ * is complete: both would run.  But an answer can get lost, and time can run out
+ * while it is awaited.  So it commits twice:
+ *
+ *	COMMIT (HOLD, roots)     →
+ *	                         ←       COMMITTED (root): all is durable, and compared
+ *	(from here on the server is not let go on any more, whatever happens)
+ *	COMMIT (roots)           →
+ *	                         ←       COMMITTED (root): the job is complete
+ *
+ * With WIRE_COMMIT_HOLD the receiver does all that COMMIT does, and remembers,
+ * durably, that the job is held, with this root; but it is not complete, and its
+ * copies say so themselves, even if it was before.  A COMMIT of the same roots without
+ * the flag, on this connection or in any later session, completes it without
+ * looking at anything again.  The first DATA or ZERO that changes something ends the
+ * hold.  So does REFUSED of the sender, which so tells that the server goes on; if that
+ * is lost, nothing but a stale hold is left of it.
+ *
+ * After a hold the connection carries nothing but ALIVE and one COMMIT without the
+ * flag.  A sender that has decided and lost its line comes again with the same run:
+ * HELLO, JOB (data_bytes 0: nothing is to come), COMMIT.
  *
  *
  * 7. ANNOUNCEMENTS
@@ -203,9 +230,11 @@
  *
  * HELLO offers a range of versions, WELCOME names the one that is spoken.  The
  * layout of HELLO, WELCOME and REFUSED never changes.  Version 2 adds ANNOUNCE,
- * BUNDLE and PART to version 1, and nothing else: who brings a job offers both.
- * Where version 1 is spoken a machine that would announce itself says
- * close_notify, and does without.
+ * BUNDLE and PART to version 1, version 3 adds WIRE_COMMIT_HOLD, and nothing else:
+ * who brings a job offers all.  Where version 1 is spoken a machine that would
+ * announce itself says close_notify, and does without; where an older one than 3
+ * is, a sender that has to hold refuses before it sends JOB, and a receiver
+ * refuses the flag.
  */
 #ifndef P2V_SYNC_WIRE_H
 #define P2V_SYNC_WIRE_H
@@ -214,9 +243,10 @@
 
 #include "p2v/base/le.h"
 
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 #define WIRE_OLDEST_VERSION 1 /* that is spoken still */
 #define WIRE_ANNOUNCE_VERSION 2 /* the first with announcements */
+#define WIRE_HOLD_VERSION 3 /* the first with WIRE_COMMIT_HOLD */
 #define WIRE_MAGIC "p2v-sync" /* 8 bytes, at the start of HELLO */
 #define WIRE_PORT 4902
 
@@ -344,7 +374,8 @@ struct wire_ready {
 };
 
 #define WIRE_COMMIT_VERIFY 1u
-#define WIRE_COMMIT_FLAGS WIRE_COMMIT_VERIFY
+#define WIRE_COMMIT_HOLD 2u
+#define WIRE_COMMIT_FLAGS (WIRE_COMMIT_VERIFY | WIRE_COMMIT_HOLD)
 
 struct wire_commit {
 	le32 flags;

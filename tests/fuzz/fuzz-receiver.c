@@ -2,7 +2,7 @@
 /*
  * A sender that says anything, behind the handshake, on a control connection and
  * two lanes.  Whatever it says, the manifest knows of no block what is not in the
- * copy, and a complete job is what its root says; and a machine that has announced
+ * copy, and a complete or held job is what its root says; and a machine that has announced
  * itself can be shown.
  */
 #include <dirent.h>
@@ -222,6 +222,11 @@ static void hang_up(struct world *world)
 	}
 }
 
+static bool is_whole(const struct checkpoint *job)
+{
+	return job->complete || job->held_since;
+}
+
 static void judge_copy(const struct world *world, const struct checkpoint *job, const char *folder,
 		       size_t number, struct root *ret_root)
 {
@@ -243,7 +248,7 @@ static void judge_copy(const struct world *world, const struct checkpoint *job, 
 		FUZZ_ASSERT(hash_equal(known[i], hash_in_doubt) || hash_equal(known[i], found[i]),
 			    "the manifest knows what is not so");
 	fuzz_must(manifest_root(manifest, job->hash_key, number, ret_root, &in_doubt), "the root");
-	FUZZ_ASSERT(!job->complete || !in_doubt, "complete and in doubt");
+	FUZZ_ASSERT(!is_whole(job) || !in_doubt, "complete or held, and in doubt");
 }
 
 /* A job whose copies could not all be made has no more to it than its name. */
@@ -260,7 +265,8 @@ static void judge_job(const struct world *world, const char *folder)
 		sizes[i] = job.disks[i].size_bytes;
 	}
 	root_of_job(job.hash_key, sizes, roots, job.disk_count, &root);
-	FUZZ_ASSERT(!job.complete || !memcmp(&root, &job.root, sizeof root), "complete with another root");
+	FUZZ_ASSERT(!is_whole(&job) || !memcmp(&root, &job.root, sizeof root), "whole with another root");
+	FUZZ_ASSERT(!job.complete || !job.held_since, "complete and held");
 }
 
 /* Each can be read, says nothing that a terminal obeys, and has no more than whole bundles. */

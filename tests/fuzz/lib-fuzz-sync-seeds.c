@@ -68,7 +68,7 @@ static bool seed_wire(const char *dir)
 		{.type = WIRE_JOB,
 		 .job = {"job", 3, "run", 1, {{FUZZ_SYNC_DISK_BYTES, BLOCK, BLOCK, 512, 4096, "sda", 3}}}},
 		{.type = WIRE_READY, .ready = {hash_key, (const uint8_t *)"\1\0", 2}},
-		{.type = WIRE_COMMIT, .commit = {WIRE_COMMIT_VERIFY, roots, 2}},
+		{.type = WIRE_COMMIT, .commit = {WIRE_COMMIT_FLAGS, roots, 2}},
 		{.type = WIRE_COMMITTED, .committed = {{7}}},
 		{.type = WIRE_QUERY, .query = {1, WIRE_PAGES, 3, 1ull << 40}},
 		{.type = WIRE_HASHES, .hashes = {{1, WIRE_BLOCKS, 4, 7}, hashes}},
@@ -91,7 +91,7 @@ static bool seed_wire(const char *dir)
 	return true;
 }
 
-/* What an honest sender says of a small disk, committed as zeros, or with content on it. */
+/* What an honest sender says of a small disk, held and committed as zeros, or with content on it. */
 static bool seed_receiver(const char *dir, const char *name, bool with_content)
 {
 	static const struct root zero;
@@ -110,7 +110,10 @@ static bool seed_receiver(const char *dir, const char *name, bool with_content)
 		{.type = WIRE_ZERO, .zero = {0, 3, 15}},
 		{.type = WIRE_DATA, .data = {0, WIRE_ZSTD, 1, 1, &hash_zero, (const uint8_t *)"packed", 6}},
 	};
-	const struct message end[] = {{.type = WIRE_COMMIT, .commit = {with_content, &zero, 1}}};
+	const struct message end[] = {
+		{.type = WIRE_COMMIT, .commit = {WIRE_COMMIT_HOLD | with_content, &zero, 1}},
+		{.type = WIRE_COMMIT, .commit = {0, &zero, 1}},
+	};
 	FILE *to = begin(dir, "receiver", name);
 
 	return to && PUT(to, FUZZ_SYNC_CONTROL, job) &&

@@ -46,6 +46,7 @@ struct live_server {
 	unsigned cut_over_pass, end_pass;
 	/* What happened. */
 	unsigned takes, freezes, thaws, checks, prepares;
+	atomic_uint hold_backs, hold_backs_frozen; /* how often it was asked */
 	unsigned lost_at[LIVE_DISKS]; /* the take */
 	bool is_frozen;
 	struct live_state state; /* the latest */

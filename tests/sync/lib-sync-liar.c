@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
-#include "tests/capture/lib-must.h"
+#include "tests/base/lib-must.h"
 
 void liar_expect(struct liar *liar, struct channel *channel, enum wire_type type)
 {
@@ -32,7 +32,8 @@ struct message liar_job(void)
 void liar_connect(struct liar *liar)
 {
 	const struct message job = liar_job();
-	struct message_hello hello = {WIRE_OLDEST_VERSION, WIRE_OLDEST_VERSION, WIRE_CONTROL, {0}};
+	unsigned version = liar->version ?: WIRE_OLDEST_VERSION;
+	struct message_hello hello = {version, version, WIRE_CONTROL, {0}};
 
 	liar->control = sync_world_say_hello(&liar->world, hello);
 	liar_expect(liar, liar->control, WIRE_WELCOME);
@@ -45,6 +46,60 @@ void liar_connect(struct liar *liar)
 	hello.purpose = WIRE_LANE;
 	liar->lane = sync_world_say_hello(&liar->world, hello);
 	liar_expect(liar, liar->lane, WIRE_WELCOME);
+}
+
+void liar_send_content(struct liar *liar, bool zeros_first, uint8_t change)
+{
+	struct message data = {.type = WIRE_DATA,
+			       .data = {.block_count = 1,
+					.first_block = 2,
+					.hashes = &liar->hash,
+					.payload = liar->content,
+					.payload_bytes = LIAR_BLOCK}};
+	const struct message zeros = {.type = WIRE_ZERO, .zero = {0, 3, LIAR_BLOCKS - 3}},
+			     sync = {.type = WIRE_SYNC};
+
+	liar->content[5] ^= change;
+	hash_blocks(liar->hash_key, liar->content, LIAR_BLOCK, LIAR_BLOCK, &liar->hash);
+	assert_null(channel_send(liar->lane, zeros_first ? &zeros : &data));
+	assert_null(channel_send(liar->lane, zeros_first ? &data : &zeros));
+	assert_null(channel_send(liar->lane, &sync));
+	do {
+		liar_expect(liar, liar->lane, WIRE_DURABLE);
+	} while (liar->message->durable % 2);
+}
+
+void liar_say_commit(struct liar *liar, unsigned flags)
+{
+	wire_hash hashes[WIRE_PAGE_BLOCKS] = {{0}}, page;
+	struct root root = {{0}};
+	const struct message commit = {.type = WIRE_COMMIT, .commit = {flags, &root, 1}};
+
+	memcpy(hashes[2], liar->hash, sizeof liar->hash);
+	hash_page(liar->hash_key, hashes, WIRE_PAGE_BLOCKS, page);
+	root_add_page(&root, liar->hash_key, 0, 0, page);
+	assert_null(channel_send(liar->control, &commit));
+}
+
+void liar_commit(struct liar *liar, unsigned flags)
+{
+	liar_say_commit(liar, flags);
+	do {
+		struct err *err = channel_receive(liar->control,
+						  CHANNEL_TYPE(WIRE_ALIVE) | CHANNEL_TYPE(WIRE_COMMITTED),
+						  liar->message, NULL);
+
+		if (err)
+			fail_msg("%s", err_message(err));
+	} while (liar->message->type == WIRE_ALIVE);
+}
+
+void liar_come_again(struct liar *liar)
+{
+	channel_destroy(liar->lane);
+	channel_destroy(liar->control);
+	sync_world_settle(&liar->world);
+	liar_connect(liar);
 }
 
 void liar_init(struct liar *liar)

@@ -11,6 +11,7 @@
 
 struct liar {
 	struct sync_world world;
+	unsigned version; /* that it speaks; 0: the oldest */
 	struct channel *control, *lane;
 	struct message *message;
 	uint8_t token[WIRE_TOKEN_BYTES];
@@ -28,6 +29,15 @@ void liar_deinit(struct liar *liar);
 struct message liar_job(void);
 /* A control connection for that job and a lane, both welcomed. */
 void liar_connect(struct liar *liar);
+/* One block of content, its byte 5 changed by that first, and all the rest zeros, in this order or the other;
+ * acknowledged. */
+void liar_send_content(struct liar *liar, bool zeros_first, uint8_t change);
+/* COMMIT of just that. */
+void liar_say_commit(struct liar *liar, unsigned flags);
+/* The same, up to COMMITTED. */
+void liar_commit(struct liar *liar, unsigned flags);
+/* Ends both connections, and makes new ones. */
+void liar_come_again(struct liar *liar);
 /* The next message is of that type, into liar->message. */
 void liar_expect(struct liar *liar, struct channel *channel, enum wire_type type);
 /* The receiver ends this connection, says why, and logs it. */

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
-#include "tests/capture/lib-must.h"
+#include "tests/base/lib-must.h"
 #include "tests/sync/lib-sync-liar.h"
 
 static bool job_is_complete(struct liar *liar)
@@ -23,55 +23,10 @@ static bool job_is_complete(struct liar *liar)
 	return job.complete;
 }
 
-/* One block of content, and all the rest zeros, in this order or the other; acknowledged. */
-static void send_content(struct liar *liar, bool zeros_first, uint8_t change)
-{
-	struct message data = {.type = WIRE_DATA,
-			       .data = {.block_count = 1,
-					.first_block = 2,
-					.hashes = &liar->hash,
-					.payload = liar->content,
-					.payload_bytes = LIAR_BLOCK}};
-	const struct message zeros = {.type = WIRE_ZERO, .zero = {0, 3, LIAR_BLOCKS - 3}},
-			     sync = {.type = WIRE_SYNC};
-
-	liar->content[5] ^= change;
-	hash_blocks(liar->hash_key, liar->content, LIAR_BLOCK, LIAR_BLOCK, &liar->hash);
-	assert_null(channel_send(liar->lane, zeros_first ? &zeros : &data));
-	assert_null(channel_send(liar->lane, zeros_first ? &data : &zeros));
-	assert_null(channel_send(liar->lane, &sync));
-	do {
-		liar_expect(liar, liar->lane, WIRE_DURABLE);
-	} while (liar->message->durable % 2);
-}
-
 static void commit_content(struct liar *liar)
 {
-	wire_hash hashes[WIRE_PAGE_BLOCKS] = {{0}}, page;
-	struct root root = {{0}};
-	const struct message commit = {.type = WIRE_COMMIT, .commit = {0, &root, 1}};
-
-	memcpy(hashes[2], liar->hash, sizeof liar->hash);
-	hash_page(liar->hash_key, hashes, WIRE_PAGE_BLOCKS, page);
-	root_add_page(&root, liar->hash_key, 0, 0, page);
-	assert_null(channel_send(liar->control, &commit));
-	do {
-		struct err *err = channel_receive(liar->control,
-						  CHANNEL_TYPE(WIRE_ALIVE) | CHANNEL_TYPE(WIRE_COMMITTED),
-						  liar->message, NULL);
-
-		if (err)
-			fail_msg("%s", err_message(err));
-	} while (liar->message->type == WIRE_ALIVE);
+	liar_commit(liar, 0);
 	assert_true(job_is_complete(liar));
-}
-
-static void come_again(struct liar *liar)
-{
-	channel_destroy(liar->lane);
-	channel_destroy(liar->control);
-	sync_world_settle(&liar->world);
-	liar_connect(liar);
 }
 
 /* What is there already may be sent again: a complete job stays one.  What changes it ends that. */
@@ -81,21 +36,21 @@ static void test_no_change(void **state)
 
 	(void)state;
 	liar_init(&liar);
-	send_content(&liar, false, 0);
+	liar_send_content(&liar, false, 0);
 	assert_false(job_is_complete(&liar));
 	commit_content(&liar);
 	assert_int_equal(liar.world.begun, 1);
 	for (unsigned i = 0; i < 4; i++) {
-		come_again(&liar);
-		send_content(&liar, i % 2, 0);
+		liar_come_again(&liar);
+		liar_send_content(&liar, i % 2, 0);
 		assert_true(job_is_complete(&liar));
 		assert_int_equal(liar.world.begun, 1);
 	}
-	send_content(&liar, false, 1);
+	liar_send_content(&liar, false, 1);
 	assert_false(job_is_complete(&liar));
 	assert_int_equal(liar.world.begun, 2);
 	/* There and back: what was last counts. */
-	send_content(&liar, false, 1);
+	liar_send_content(&liar, false, 1);
 	commit_content(&liar);
 }
 

@@ -19,6 +19,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/sync/announce.h"
 #include "p2v/sync/announced.h"
+#include "tests/base/lib-must.h"
 #include "tests/sync/lib-sync-world.h"
 
 #define FOLDER ".machines/01000000000000000000000000000000"
@@ -206,10 +207,7 @@ static void test_flood(void **state)
 		assert_null(channel_send(liar.channel, &message));
 		err = channel_receive(liar.channel, CHANNEL_TYPE(WIRE_ALIVE), liar.message, NULL);
 	}
-	assert_non_null(err);
-	assert_int_equal(err_kind(err), ERR_FAILED);
-	assert_non_null(strstr(err_message(err), "too often"));
-	err_free(err);
+	must_fail_as(err, ERR_FAILED, "too often");
 	channel_interrupt(liar.channel);
 	sync_world_settle(&liar.world);
 	expect_service(&liar);
@@ -234,12 +232,8 @@ static void test_bundle_breaks_off(void **state)
 	announce(&liar, liar.channel, 1);
 	say(liar.channel, &bundle);
 	{
-		CLEANUP_ERR struct err *err =
-			channel_receive(liar.channel, CHANNEL_TYPE(WIRE_ALIVE), liar.message, NULL);
-
-		assert_non_null(err);
-		assert_int_equal(err_kind(err), ERR_FAILED);
-		assert_non_null(strstr(err_message(err), "another bundle"));
+		must_fail_as(channel_receive(liar.channel, CHANNEL_TYPE(WIRE_ALIVE), liar.message, NULL),
+			     ERR_FAILED, "another bundle");
 	}
 	assert_true(exists(&liar, FOLDER "/support.part"));
 	say(other, &part);
@@ -324,9 +318,7 @@ static void test_older_receiver(void **state)
 	options.key = key;
 	assert_null(announcer_create(&options, &announcer));
 	err = announcer_run(announcer);
-	assert_non_null(err);
-	assert_int_equal(err_kind(err), ERR_REFUSED);
-	assert_non_null(strstr(err_message(err), "older version"));
+	must_fail_as(take_ptr(err), ERR_REFUSED, "older version");
 	pthread_join(thread, &result);
 	assert_ptr_equal(result, &receiver);
 	close(fds[0]);

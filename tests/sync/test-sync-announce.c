@@ -19,6 +19,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/remove-tree.h"
 #include "p2v/sync/greeting.h"
+#include "tests/base/lib-must.h"
 #include "tests/sync/lib-sync-announcing.h"
 
 #define MS 1000000ull
@@ -169,7 +170,6 @@ static void test_no_answer(void **state)
 {
 	CLEANUP_WORLD struct sync_world world = {0};
 	struct machine_there machine;
-	struct err *err;
 
 	(void)state;
 	sync_world_init(&world);
@@ -178,10 +178,7 @@ static void test_no_answer(void **state)
 	announcing_start(&machine);
 	while (machine.lost < 10)
 		sync_wait_a_moment();
-	err = announcing_end(&machine);
-	assert_non_null(err);
-	assert_int_equal(err_kind(err), ERR_FAILED);
-	err_free(err);
+	must_fail(announcing_end(&machine), ERR_FAILED);
 	assert_int_equal(machine.connected, 0);
 }
 

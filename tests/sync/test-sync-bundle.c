@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
+#include "tests/base/lib-must.h"
 #include "tests/sync/lib-sync-announcing.h"
 
 /* A file of random bytes, open at its start. */
@@ -83,27 +84,17 @@ static void test_bundle_refusals(void **state)
 {
 	CLEANUP_WORLD struct sync_world world = {0};
 	struct machine_there machine;
-	struct err *err;
 
 	(void)state;
 	sync_world_init(&world);
 	announcing_init(&machine, &world, 1);
-	err = bring(&machine, 0, 1);
-	assert_int_equal(err_kind(err), ERR_REFUSED);
-	err_free(err);
-	err = bring(&machine, WIRE_MAX_BUNDLE_BYTES + 1, 1);
-	assert_int_equal(err_kind(err), ERR_REFUSED);
-	assert_non_null(strstr(err_message(err), "at most"));
-	err_free(err);
+	must_fail(bring(&machine, 0, 1), ERR_REFUSED);
+	must_fail_as(bring(&machine, WIRE_MAX_BUNDLE_BYTES + 1, 1), ERR_REFUSED, "at most");
 	assert_int_equal(announced_count(&world), 0);
 	/* No disk has so much. */
 	world.receiver_options.reserve_bytes = 1ull << 60;
 	sync_world_restart(&world);
-	err = bring(&machine, 1000, 1);
-	assert_non_null(err);
-	assert_int_equal(err_kind(err), ERR_REFUSED);
-	assert_non_null(strstr(err_message(err), "not enough space"));
-	err_free(err);
+	must_fail_as(bring(&machine, 1000, 1), ERR_REFUSED, "not enough space");
 	assert_false(has_bundle(&world, "support.part", 0, 0));
 	assert_false(has_bundle(&world, ANNOUNCED_BUNDLE_FILE, 1000, 1));
 	pthread_mutex_destroy(&machine.line);

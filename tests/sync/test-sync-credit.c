@@ -8,15 +8,15 @@
 #include <cmocka.h>
 
 #include "p2v/sync/sender-impl.h"
-#include "tests/base/lib-blk-conformance.h"
+#include "tests/base/lib-must.h"
 
 static void test_nothing_sent(void **state)
 {
 	struct credit credit = {.window_bytes = 1000};
 
 	(void)state;
-	assert_no_error(credit_acknowledge(&credit, 0));
-	assert_error(credit_acknowledge(&credit, 1), ERR_FAILED);
+	must(credit_acknowledge(&credit, 0));
+	must_fail(credit_acknowledge(&credit, 1), ERR_FAILED);
 	credit_deinit(&credit);
 }
 
@@ -26,15 +26,15 @@ static void test_in_order(void **state)
 
 	(void)state;
 	for (uint32_t cost = 100; cost <= 300; cost += 100)
-		assert_no_error(credit_take(&credit, cost));
+		must(credit_take(&credit, cost));
 	assert_int_equal(credit.unacknowledged_bytes, 600);
-	assert_no_error(credit_acknowledge(&credit, 2));
+	must(credit_acknowledge(&credit, 2));
 	assert_int_equal(credit.unacknowledged_bytes, 300);
-	assert_no_error(credit_acknowledge(&credit, 2));
-	assert_error(credit_acknowledge(&credit, 1), ERR_FAILED);
-	assert_error(credit_acknowledge(&credit, 4), ERR_FAILED);
-	assert_no_error(credit_take(&credit, 700));
-	assert_no_error(credit_acknowledge(&credit, 4));
+	must(credit_acknowledge(&credit, 2));
+	must_fail(credit_acknowledge(&credit, 1), ERR_FAILED);
+	must_fail(credit_acknowledge(&credit, 4), ERR_FAILED);
+	must(credit_take(&credit, 700));
+	must(credit_acknowledge(&credit, 4));
 	assert_int_equal(credit.unacknowledged_bytes, 0);
 	credit_deinit(&credit);
 }

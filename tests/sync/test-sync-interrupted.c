@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
-#include "tests/capture/lib-must.h"
+#include "tests/base/lib-must.h"
 #include "tests/sync/lib-sync-world.h"
 
 #define KIB 1024ull

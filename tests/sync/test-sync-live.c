@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "p2v/sync/forecast.h"
+#include "tests/base/lib-must.h"
 #include "tests/sync/lib-live-disk.h"
 #include "tests/sync/lib-sync-world.h"
 
@@ -45,23 +46,14 @@ static struct err *send_live(struct sync_world *world, struct live_server *serve
 {
 	const struct sender_disk disks[] = {{server->disks[0], "a"}, {server->disks[1], "b"}};
 	CLEANUP_SENDER_RESULT struct sender_result result = {0};
+	struct err *err;
 
 	options.live = live;
-	return sync_world_send(world, disks, LIVE_DISKS, options, &result);
-}
-
-static void assert_fine(struct err *err)
-{
-	if (err)
-		fail_msg("%s", err_message(err));
-}
-
-static void assert_fails(struct err *err, const char *text)
-{
-	assert_non_null(err);
-	if (!strstr(err_message(err), text))
-		fail_msg("'%s' is not in '%s'", text, err_message(err));
-	err_free(err);
+	err = sync_world_send(world, disks, LIVE_DISKS, options, &result);
+	/* What it took is told where there was a cutover. */
+	assert_int_equal(result.cutover.commit_ns > 0, !err);
+	assert_int_equal(result.cutover.freeze_ns > 0 && result.cutover.send_ns > 0, server->is_frozen);
+	return err;
 }
 
 static bool is_equal(struct sync_world *world, struct live_server *server)
@@ -96,7 +88,7 @@ static void test_equal(void **state)
 			sync_world_init(&world);
 			live_server_init(&server, round + i);
 			live = make_live(&server);
-			assert_fine(send_live(&world, &server, &live, options[i]));
+			must(send_live(&world, &server, &live, options[i]));
 			assert_captured(&world, &server);
 			assert_true(server.state.is_certain && server.state.is_ready);
 			assert_int_equal(server.thaws, 0);
@@ -113,7 +105,7 @@ static void lose(enum live_fault fault, unsigned take)
 	sync_world_init(&world);
 	live_server_init(&server, take);
 	live = make_live(&server);
-	assert_fine(send_live(&world, &server, &live, (struct sender_options){0}));
+	must(send_live(&world, &server, &live, (struct sender_options){0}));
 	assert_captured(&world, &server);
 }
 
@@ -144,7 +136,7 @@ static void test_silent_loss(void **state)
 		live_server_init(&server, take);
 		server.pause_us = 20;
 		live = make_live(&server);
-		assert_fine(send_live(&world, &server, &live, (struct sender_options){0}));
+		must(send_live(&world, &server, &live, (struct sender_options){0}));
 		differences += !is_equal(&world, &server);
 	}
 	assert_true(differences > 0);
@@ -160,12 +152,12 @@ static void test_written_while_frozen(void **state)
 	sync_world_init(&world);
 	live_server_init(&server, 1);
 	live = make_live(&server);
-	assert_fails(send_live(&world, &server, &live, (struct sender_options){0}), "was written");
+	must_fail_with(send_live(&world, &server, &live, (struct sender_options){0}), "was written");
 	assert_int_equal(world.finished, 0);
 	assert_int_equal(server.thaws, 1);
 	assert_false(server.is_frozen);
 	/* The next time nobody does. */
-	assert_fine(send_live(&world, &server, &live, (struct sender_options){0}));
+	must(send_live(&world, &server, &live, (struct sender_options){0}));
 	assert_captured(&world, &server);
 }
 
@@ -182,11 +174,37 @@ static void test_ordered(void **state)
 	live = make_live(&server);
 	live.cuts_over = false;
 	live.downtime_ns = 1;
-	assert_fine(send_live(&world, &server, &live, (struct sender_options){0}));
+	must(send_live(&world, &server, &live, (struct sender_options){0}));
 	assert_captured(&world, &server);
 	assert_int_equal(server.freezes, 3);
 	assert_int_equal(server.thaws, 2);
 	assert_int_equal(server.prepares, 3);
+}
+
+static bool is_over(void *arg)
+{
+	const struct live_server *server = arg;
+
+	return server->thaws > 0;
+}
+
+/* But for a server that has gone by then. */
+static void test_ordered_once(void **state)
+{
+	CLEANUP_WORLD struct sync_world world = {0};
+	CLEANUP_SERVER struct live_server server = {.freezes_that_fail = 1, .cut_over_pass = 3};
+	struct live_options live;
+
+	(void)state;
+	sync_world_init(&world);
+	live_server_init(&server, 1);
+	server.source.is_over = is_over;
+	live = make_live(&server);
+	live.cuts_over = false;
+	must_fail(send_live(&world, &server, &live, (struct sender_options){0}), 0);
+	assert_int_equal(server.freezes, 1);
+	assert_int_equal(server.thaws, 1);
+	assert_int_equal(world.finished, 0);
 }
 
 static void test_ended(void **state)
@@ -200,7 +218,7 @@ static void test_ended(void **state)
 	live_server_init(&server, 1);
 	live = make_live(&server);
 	live.cuts_over = false;
-	assert_fails(send_live(&world, &server, &live, (struct sender_options){0}), "before the cutover");
+	must_fail_with(send_live(&world, &server, &live, (struct sender_options){0}), "before the cutover");
 	assert_int_equal(world.finished, 0);
 	assert_int_equal(server.freezes, 0);
 }
@@ -217,7 +235,7 @@ static void test_not_converging(void **state)
 	server.pause_us = 0;
 	live = make_live(&server);
 	live.downtime_ns = 1;
-	assert_fails(send_live(&world, &server, &live, (struct sender_options){0}), "does not become less");
+	must_fail_with(send_live(&world, &server, &live, (struct sender_options){0}), "does not become less");
 	assert_int_equal(world.finished, 0);
 	assert_int_equal(server.freezes, 0);
 }
@@ -234,7 +252,8 @@ static void test_uncertain_and_large(void **state)
 	live_server_init(&server, 1);
 	live = make_live(&server);
 	live.freeze_limit_ns = 1;
-	assert_fails(send_live(&world, &server, &live, (struct sender_options){0}), "not known for certain");
+	must_fail_with(send_live(&world, &server, &live, (struct sender_options){0}),
+		       "not known for certain");
 	assert_int_equal(world.finished, 0);
 }
 
@@ -255,8 +274,7 @@ static void test_unused(void **state)
 		disks[i] = (struct sender_disk){server.disks[i], i ? "b" : "a"};
 	server.pause_us = 20000;
 	live = make_live(&server);
-	assert_fine(
-		sync_world_send(&world, disks, LIVE_DISKS, (struct sender_options){.live = &live}, &result));
+	must(sync_world_send(&world, disks, LIVE_DISKS, (struct sender_options){.live = &live}, &result));
 	assert_true(result.read_bytes < 12 * MIB);
 	assert_false(sync_world_is_equal(&world, 0, server.disks[0]));
 	assert_int_equal(world.finished, LIVE_DISKS);
@@ -297,7 +315,7 @@ static void test_cuts(void **state)
 	assert_true(failures > 0);
 	world.fault = LINE_SOUND;
 	world.finished = 0;
-	assert_fine(send_live(&world, &server, &live, (struct sender_options){0}));
+	must(send_live(&world, &server, &live, (struct sender_options){0}));
 	assert_captured(&world, &server);
 }
 
@@ -336,6 +354,7 @@ int main(void)
 		cmocka_unit_test(test_silent_loss),
 		cmocka_unit_test(test_written_while_frozen),
 		cmocka_unit_test(test_ordered),
+		cmocka_unit_test(test_ordered_once),
 		cmocka_unit_test(test_ended),
 		cmocka_unit_test(test_not_converging),
 		cmocka_unit_test(test_uncertain_and_large),

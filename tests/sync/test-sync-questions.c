@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "p2v/base/mem.h"
-#include "tests/capture/lib-must.h"
+#include "tests/base/lib-must.h"
 #include "tests/sync/lib-sync-world.h"
 
 #define PAGES 4u

@@ -15,6 +15,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/sync/tls.h"
+#include "tests/base/lib-must.h"
 
 #define SECONDS 1000000000ull
 #define KEY_A "00000-00000-00000-00000-00000"
@@ -74,13 +75,6 @@ static void server_deinit(struct server *server)
 	err_free(server->error);
 }
 
-static void assert_error(struct err *err, const char *text)
-{
-	assert_non_null(err);
-	if (!strstr(err_message(err), text))
-		fail_msg("'%s' is not in '%s'", text, err_message(err));
-}
-
 static void test_echo(void **state)
 {
 	struct server server = {.key_text = KEY_A};
@@ -114,11 +108,10 @@ static void test_wrong_key(void **state)
 
 	(void)state;
 	err = tls_connect(key, fd, fd, 20 * SECONDS, &tls);
-	assert_error(err, "another pairing key");
-	assert_int_equal(err_kind(err), ERR_REFUSED);
+	must_fail_as(take_ptr(err), ERR_REFUSED, "another pairing key");
 	close(fd);
 	pthread_join(thread, NULL);
-	assert_error(server.accept_error, "another pairing key");
+	must_fail_with(take_ptr(server.accept_error), "another pairing key");
 	server_deinit(&server);
 }
 
@@ -136,7 +129,7 @@ static void test_truncated(void **state)
 	pthread_join(thread, NULL);
 	assert_null(server.accept_error);
 	assert_false(server.ended);
-	assert_error(server.error, "broke off");
+	must_fail_with(take_ptr(server.error), "broke off");
 	server_deinit(&server);
 }
 
@@ -161,7 +154,7 @@ static void test_no_tls(void **state)
 		shutdown(fd, SHUT_WR);
 		pthread_join(thread, NULL);
 		close(fd);
-		assert_error(server.accept_error, cases[i].error);
+		must_fail_with(take_ptr(server.accept_error), cases[i].error);
 		server_deinit(&server);
 	}
 }
@@ -205,8 +198,7 @@ static void test_other_tls(void **state)
 		pthread_join(thread, NULL);
 		SSL_free(ssl);
 		SSL_CTX_free(context);
-		assert_error(server.accept_error, cases[i].error);
-		assert_int_equal(err_kind(server.accept_error), ERR_REFUSED);
+		must_fail_as(take_ptr(server.accept_error), ERR_REFUSED, cases[i].error);
 		server_deinit(&server);
 	}
 }
@@ -292,7 +284,7 @@ static void test_time_limits(void **state)
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	silent = tls_connect(key, fds[0], fds[0], SECONDS / 20, &tls);
-	assert_error(silent, "did not answer in time");
+	must_fail_with(take_ptr(silent), "did not answer in time");
 	close(fds[0]);
 	close(fds[1]);
 
@@ -300,7 +292,7 @@ static void test_time_limits(void **state)
 	assert_null(tls_connect(key, fd, fd, 20 * SECONDS, &tls));
 	tls_set_read_limit(tls, SECONDS / 20);
 	late = tls_read(tls, &c, 1, NULL);
-	assert_error(late, "did not answer in time");
+	must_fail_with(take_ptr(late), "did not answer in time");
 	tls_destroy(tls);
 	pthread_join(thread, NULL);
 	server_deinit(&server);
@@ -326,7 +318,7 @@ static void test_interrupt(void **state)
 	assert_null(tls_connect(key, fd, fd, 20 * SECONDS, &tls));
 	pthread_create(&other, NULL, interrupt, tls);
 	err = tls_read(tls, &c, 1, NULL);
-	assert_error(err, "broke off");
+	must_fail_with(take_ptr(err), "broke off");
 	again = tls_write(tls, &c, 1);
 	assert_non_null(again);
 	pthread_join(other, NULL);
