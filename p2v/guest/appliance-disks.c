@@ -239,6 +239,22 @@ static void read_line(struct scan *scan, const char *line, struct block_device *
 	}
 }
 
+static void add_targets(const struct appliance *appliance, struct text *script)
+{
+	text_addf(script, "targets='");
+	for (size_t i = 0; i < appliance->disk_count; i++)
+		text_addf(script, "%zu ", i);
+	text_addf(script, "'\n");
+}
+
+static void forget_devices(struct appliance *appliance)
+{
+	for (size_t i = 0; i < appliance->device_count; i++)
+		block_device_deinit(&appliance->devices[i]);
+	free(take_ptr(appliance->devices));
+	appliance->device_count = 0;
+}
+
 struct err *appliance_scan_disks(struct appliance *appliance)
 {
 	CLEANUP(scan_deinit) struct scan scan = {.appliance = appliance};
@@ -247,10 +263,8 @@ struct err *appliance_scan_disks(struct appliance *appliance)
 	CLEANUP_STRV struct strv lines = {0};
 	struct block_device *device = NULL;
 
-	text_addf(&script, "targets='");
-	for (size_t i = 0; i < appliance->disk_count; i++)
-		text_addf(&script, "%zu ", i);
-	text_addf(&script, "'\n%s", scan_script);
+	add_targets(appliance, &script);
+	text_addf(&script, "%s", scan_script);
 	TRY(appliance_shell(appliance, script.data, &output));
 	strv_split(&lines, output, "\n");
 	for (size_t i = 0; i < lines.count; i++)
@@ -265,4 +279,26 @@ struct err *appliance_scan_disks(struct appliance *appliance)
 			  found->uuid ? ", UUID " : "", found->uuid ? found->uuid : "");
 	}
 	return NULL;
+}
+
+/* What the appliance does when it starts, once more: nothing stays of what was read of the disks, and what is
+ * stacked on them is assembled. */
+static const char look_again_script[] =
+	"exec 2>/dev/null\n"
+	"for t in $targets; do for d in /sys/bus/scsi/devices/*:0:$t:0/block/*; do n=/dev/${d##*/}\n"
+	"  blockdev --flushbufs $n; blockdev --rereadpt $n; done; done\n"
+	"udevadm settle; mdadm -As --auto=yes --run; udevadm settle\n:\n";
+
+struct err *appliance_look_again(struct appliance *appliance)
+{
+	CLEANUP_TEXT struct text script = {0};
+	CLEANUP_FREE char *output = NULL;
+
+	add_targets(appliance, &script);
+	text_addf(&script, "%s", look_again_script);
+	TRY(appliance_shell(appliance, script.data, &output));
+	if (guestfs_lvm_scan(appliance->g, 1))
+		return appliance_error(appliance, "logical volumes");
+	forget_devices(appliance);
+	return appliance_scan_disks(appliance);
 }

@@ -216,5 +216,6 @@ struct err *appliance_find_os(struct appliance *appliance, struct found_os *ret_
 	}
 	for (size_t i = 0; i < list.damaged.count; i++)
 		log_warning(appliance->log, "cannot be mounted: %s", list.damaged.items[i]);
+	appliance->saw_damage |= !list.count && list.damaged.count;
 	return choose_system(appliance, &list, ret_found);
 }

@@ -48,6 +48,7 @@ struct appliance {
 	char *scratch_dir;
 	const char *accelerator;
 	bool read_only;
+	bool saw_damage;
 	struct appliance_disk *disks;
 	size_t disk_count;
 	struct block_device *devices; /* ordered by disk and partition, what is on several disks last */

@@ -53,6 +53,7 @@ struct err *appliance_mount(struct appliance *appliance, const struct block_devi
 	TRY(appliance_shell(appliance, script.data, &output));
 	if (strstr(output, "failed\n")) {
 		output[strcspn(output, "\n")] = '\0';
+		appliance->saw_damage = true;
 		return err_advise(
 			err_refused("%s (%s) cannot be mounted: %s", device->device, device->content, output),
 			"check it on the source (fsck, xfs_repair), or copy the disk again");

@@ -126,6 +126,11 @@ const char *appliance_accelerator(const struct appliance *appliance)
 	return appliance->accelerator;
 }
 
+bool appliance_saw_damage(const struct appliance *appliance)
+{
+	return appliance->saw_damage;
+}
+
 size_t appliance_boot_disk(const struct appliance *appliance)
 {
 	return appliance->boot_disk;

@@ -7,6 +7,8 @@
 #ifndef P2V_GUEST_APPLIANCE_H
 #define P2V_GUEST_APPLIANCE_H
 
+#include <stdbool.h>
+
 #include "p2v/base/log.h"
 #include "p2v/guest/inspect.h"
 
@@ -24,6 +26,9 @@ struct appliance_options {
 struct err *appliance_start(const struct appliance_options *options, struct appliance **ret_appliance)
 	ERR_MUST_CHECK;
 
+/* The disks have other content than at the start, and nothing of them is mounted: looks at them anew. */
+struct err *appliance_look_again(struct appliance *appliance) ERR_MUST_CHECK;
+
 /* Partition tables and what lies on the disks, for machine.json. */
 struct err *appliance_describe_disks(struct appliance *appliance, struct machine *machine) ERR_MUST_CHECK;
 
@@ -37,6 +42,10 @@ struct err *appliance_open_guest(struct appliance *appliance, struct guest **ret
 
 /* Index of the disk that the machine boots from; after appliance_open_guest(). */
 size_t appliance_boot_disk(const struct appliance *appliance);
+
+/* Whether a file system could not be mounted although it is one: of disks that were copied while a server
+ * wrote to them that need not mean anything. */
+bool appliance_saw_damage(const struct appliance *appliance);
 
 /* "kvm" or "tcg". */
 const char *appliance_accelerator(const struct appliance *appliance);

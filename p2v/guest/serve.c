@@ -194,10 +194,10 @@ struct err *serve_vhdx(const struct serve_options *options, struct server **ret_
 		strv_add(&argv, "--readonly");
 	strv_add(&argv, plugin);
 	strv_addf(&argv, "file=%s", options->file);
-	if (options->fill_from) {
+	if (options->fill_from)
 		strv_addf(&argv, "fill-from=%s", options->fill_from);
+	if (options->fill_from || options->incomplete)
 		strv_add(&argv, "incomplete=true");
-	}
 	err = err_wrap(server_start(server, &argv, options->log), "%s", options->file);
 	if (err)
 		server_free(server);

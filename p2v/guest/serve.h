@@ -18,6 +18,7 @@ struct serve_options {
 	/* If set: `file` is still being filled; what it lacks is read from this image (path or NBD URI),
 	 * and NBD's cache request fills a range.  See blk_fill_create(). */
 	const char *fill_from;
+	bool incomplete; /* `file` is being filled by whoever writes to it */
 	bool read_only;
 	const char *scratch_dir; /* where the socket goes */
 	const struct log *log;

@@ -220,12 +220,14 @@ static void add_peripherals(xmlNode *devices)
 static struct err *check_text(const struct vm *vm)
 {
 	if (!xmlCheckUTF8(XML(vm->name)))
-		return err_refused("the machine's name is not UTF-8");
+		return err_advise(err_refused("the machine's name is not UTF-8"), "give it another name");
 	for (size_t i = 0; i < vm->disk_count; i++)
 		if (!xmlCheckUTF8(XML(vm->disks[i].file)))
-			return err_refused("the name of a disk's image is not UTF-8");
+			return err_advise(err_refused("the name of a disk's image is not UTF-8"),
+					  "rename the image");
 	if (vm->image_dir && !xmlCheckUTF8(XML(vm->image_dir)))
-		return err_refused("the name of the images' folder is not UTF-8");
+		return err_advise(err_refused("the name of the images' folder is not UTF-8"),
+				  "rename the folder");
 	return NULL;
 }
 

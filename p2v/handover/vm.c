@@ -290,8 +290,10 @@ static struct err *place_disks(struct vm *vm, const struct vm_options *options)
 		size_t max = HYPERV_SCSI_PLACES * HYPERV_SCSI_CONTROLLERS;
 
 		if (vm->disk_count > max)
-			return err_refused("the machine has %zu disks; a machine on Hyper-V can have %zu",
-					   vm->disk_count, max);
+			return err_advise(
+				err_refused("the machine has %zu disks; a machine on Hyper-V can have %zu",
+					    vm->disk_count, max),
+				"convert it without the disks that can be reached over the network");
 		if (vm->firmware == FIRMWARE_BIOS)
 			return place_hyperv_bios(vm);
 		for (size_t i = 0; i < vm->disk_count; i++) {
@@ -316,7 +318,9 @@ static struct err *check_file(const char *file)
 {
 	for (; *file; file++)
 		if ((unsigned char)*file < 0x20 || *file == 0x7f)
-			return err_refused("the name of a disk's image has a control character in it");
+			return err_advise(
+				err_refused("the name of a disk's image has a control character in it"),
+				"rename the image");
 	return NULL;
 }
 
@@ -358,8 +362,10 @@ static struct err *copy_nics(struct vm *vm, const struct machine *machine, const
 			continue;
 		nic->mac = vm_normalise_mac(from->mac);
 		if (!nic->mac)
-			return err_refused("network card %s: '%s' is no MAC address of a network card",
-					   from->name ? from->name : "without a name", from->mac);
+			return err_advise(
+				err_refused("network card %s: '%s' is no MAC address of a network card",
+					    from->name ? from->name : "without a name", from->mac),
+				"correct it in machine.json, or take it out there: one is made up then");
 		if (from->mac_is_made_up)
 			strv_addf(&vm->notes,
 				  "The source did not tell the MAC address of %s: %s is made up. Licences or "
@@ -372,7 +378,7 @@ static struct err *copy_nics(struct vm *vm, const struct machine *machine, const
 static struct err *derive(struct vm *vm, const struct machine *machine, const struct vm_options *options)
 {
 	if (!machine->disk_count)
-		return err_refused("the machine has no disk");
+		return err_advise(err_refused("the machine has no disk"), "name at least one");
 	vm->name = make_name(machine->name);
 	vm->file_name = make_file_name(machine->name);
 	vm->image_format = xstrdup(options->image_format ? options->image_format : "vhdx");

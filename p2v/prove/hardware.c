@@ -137,14 +137,17 @@ static struct err *check_disks(const struct hardware *hardware, const struct vm 
 		size_t count = 0;
 
 		if (disk_kinds[kind].is_ata && vm->disks[i].logical_sector_bytes > 512)
-			return err_refused("%s: QEMU has no %s disk with sectors of %u bytes",
-					   vm->disks[i].file, disk_kinds[kind].label,
-					   vm->disks[i].logical_sector_bytes);
+			return err_advise(err_refused("%s: QEMU has no %s disk with sectors of %u bytes",
+						      vm->disks[i].file, disk_kinds[kind].label,
+						      vm->disks[i].logical_sector_bytes),
+					  HARDWARE_ADVICE);
 		for (size_t k = 0; k < hardware->disk_count; k++)
 			count += hardware->disks[k] == kind;
 		if (disk_kinds[kind].max_disks && count > disk_kinds[kind].max_disks)
-			return err_refused("QEMU has places for %zu %s disks; the machine has %zu",
-					   disk_kinds[kind].max_disks, disk_kinds[kind].label, count);
+			return err_advise(err_refused("QEMU has places for %zu %s disks; the machine has %zu",
+						      disk_kinds[kind].max_disks, disk_kinds[kind].label,
+						      count),
+					  HARDWARE_ADVICE);
 	}
 	return NULL;
 }
@@ -185,7 +188,9 @@ struct err *hardware_choose(const struct vm *vm, const struct strv *drivers, str
 	struct err *err;
 
 	if (!board)
-		return err_refused("a machine for %s cannot be proven here", target_name(vm->target));
+		return err_advise(
+			err_refused("a machine for %s cannot be proven here", target_name(vm->target)),
+			HARDWARE_ADVICE);
 	hardware.name = board->name;
 	hardware.disks = xcalloc(vm->disk_count, sizeof *hardware.disks);
 	hardware.disk_count = vm->disk_count;

@@ -8,6 +8,9 @@
 
 #include "p2v/handover/vm.h"
 
+/* What to do where no machine like it can be made here. */
+#define HARDWARE_ADVICE "start it once on its own host, with its network unplugged"
+
 enum hardware_disk { HARDWARE_VIRTIO_BLK, HARDWARE_VIRTIO_SCSI, HARDWARE_AHCI, HARDWARE_IDE, HARDWARE_NVME };
 enum hardware_nic { HARDWARE_VIRTIO_NET, HARDWARE_E1000E, HARDWARE_E1000 };
 

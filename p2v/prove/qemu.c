@@ -272,7 +272,9 @@ static struct err *add_devices(struct strv *argv, const struct prove_options *op
 	struct places places = {.total = count_places(vm, hardware)};
 
 	if (places.total > SLOT_COUNT * 8)
-		return err_refused("the machine has more disks and network cards than QEMU has slots for");
+		return err_advise(
+			err_refused("the machine has more disks and network cards than QEMU has slots for"),
+			HARDWARE_ADVICE);
 	for (size_t i = 0; i < vm->disk_count; i++) {
 		size_t nth = 0;
 
