@@ -11,6 +11,7 @@
 #include <nss.h>
 #include <openssl/crypto.h>
 
+#include "p2v/cmd/live-shutdown.h"
 #include "p2v/cmd/program.h"
 
 static const struct verb verbs[] = {
@@ -30,6 +31,8 @@ int main(int argc, char **argv)
 		.verb_count = sizeof verbs / sizeof *verbs,
 	};
 
+	if (live_shutdown_is_last(argv[0]))
+		live_shutdown_be_last(argc > 1 ? argv[1] : "");
 	__nss_configure_lookup("hosts", "files dns");
 	__nss_configure_lookup("services", "files");
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);

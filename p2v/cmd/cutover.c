@@ -59,13 +59,18 @@ static struct err *find_job(struct strv *ret_jobs)
 
 static struct err *give(const char *job, enum live_word word)
 {
-	static const char failed[] = "failed: ";
+	static const char failed[] = "failed: ", frozen[] = "frozen: ";
 	CLEANUP_FREE char *answer = NULL;
 
 	TRY(live_orders_give(LIVE_ORDERS_DIR, job, word, &answer));
 	if (str_starts_with(answer, failed))
 		return err_advise(err_failed("%s", answer + strlen(failed)),
 				  "the server goes on, and the sender too where it can: see its messages");
+	if (str_starts_with(answer, frozen))
+		return err_advise(
+			err_failed("the server stays frozen: %s", answer + strlen(frozen)),
+			"ask 'p2v status' at the receiver whether the job is complete or held, and see "
+			"the sender's last message");
 	printf("%s: %s\n", job, strchr(answer, ' ') ? strchr(answer, ' ') + 1 : answer);
 	return NULL;
 }

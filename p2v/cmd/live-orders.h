@@ -2,7 +2,8 @@
 /*
  * How `p2v cutover` speaks with `p2v send --live` on the same machine: a socket named after the job in
  * LIVE_ORDERS_DIR, which only root may enter.  The client sends one word and a newline; what comes back is
- * text for people, and a last line that begins with "done", "failed: " or "state: ".
+ * text for people, and a last line that begins with "done", "state: ", "failed: " (the server goes on) or
+ * "frozen: " (it stays so, and whether its copy is complete is not known).
  */
 #ifndef P2V_CMD_LIVE_ORDERS_H
 #define P2V_CMD_LIVE_ORDERS_H

@@ -4,17 +4,17 @@
  * breaks.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
-#include "p2v/base/json.h"
 #include "p2v/base/mem.h"
+#include "p2v/base/self.h"
 #include "p2v/cmd/send-disks.h"
 #include "p2v/cmd/send-live.h"
 #include "p2v/cmd/send-machine.h"
+#include "p2v/cmd/send-report.h"
 #include "p2v/cmd/sync.h"
 #include "p2v/sync/sender.h"
 
@@ -37,8 +37,10 @@ enum {
 	OPT_ALL,
 	OPT_LIVE,
 	OPT_CUTOVER,
+	OPT_MODE,
 	OPT_DOWNTIME,
 	OPT_MAX_FREEZE,
+	OPT_QUIESCE,
 	OPT_PRE_FREEZE,
 	OPT_POST_FREEZE,
 	OPT_FENCE,
@@ -58,8 +60,10 @@ static const struct option long_options[] = {
 	{"all", no_argument, NULL, OPT_ALL},
 	{"live", no_argument, NULL, OPT_LIVE},
 	{"cutover", no_argument, NULL, OPT_CUTOVER},
+	{"mode", required_argument, NULL, OPT_MODE},
 	{"downtime", required_argument, NULL, OPT_DOWNTIME},
 	{"max-freeze", required_argument, NULL, OPT_MAX_FREEZE},
+	{"quiesce", required_argument, NULL, OPT_QUIESCE},
 	{"pre-freeze", required_argument, NULL, OPT_PRE_FREEZE},
 	{"post-freeze", required_argument, NULL, OPT_POST_FREEZE},
 	{"fence", required_argument, NULL, OPT_FENCE},
@@ -89,6 +93,7 @@ static void options_deinit(struct send_options *options)
 	sync_address_deinit(&options->address);
 	key_destroy(options->key);
 	strv_deinit(&options->disks);
+	strv_deinit(&options->live.quiesce);
 	free(options->name);
 }
 
@@ -115,8 +120,15 @@ static void print_help(void)
 	      "cut\n"
 	      "  --live                 send them while the server works, then wait for 'p2v cutover'\n"
 	      "  --cutover              cut over by itself as soon as little enough is left\n"
+	      "  --mode WHAT            of the cutover: freeze (default), or shutdown: the server shuts "
+	      "down, "
+	      "and\n"
+	      "                         what is sent last are its file systems as they are unmounted\n"
 	      "  --downtime SECONDS     little enough: what a cutover would take (default 5)\n"
 	      "  --max-freeze SECONDS   the server goes on after that, whatever happens (default 30)\n"
+	      "  --quiesce SERVICE      bring it to rest before the freeze: postgresql, mariadb, or "
+	      "unit:NAME,\n"
+	      "                         a systemd unit; may be repeated; it goes on if the server does\n"
 	      "  --pre-freeze COMMAND   run before the freeze; --post-freeze COMMAND if the server goes on\n"
 	      "  --fence WHAT           what becomes of the server then: frozen (default), network: its\n"
 	      "                         interfaces go down too, poweroff, or none: it goes on as well\n"
@@ -169,8 +181,13 @@ static struct err *take_live_option(struct send_live_options *live, int option)
 		return parse_seconds("--downtime", optarg, &live->downtime_ns);
 	case OPT_MAX_FREEZE:
 		return parse_seconds("--max-freeze", optarg, &live->max_freeze_ns);
+	case OPT_MODE:
+		return send_live_parse_mode(optarg, &live->mode);
 	case OPT_FENCE:
 		return send_live_parse_fence(optarg, &live->fence);
+	case OPT_QUIESCE:
+		strv_add(&live->quiesce, optarg);
+		break;
 	case OPT_PRE_FREEZE:
 		live->pre_freeze = optarg;
 		break;
@@ -244,10 +261,8 @@ static struct err *try_once(const struct send_options *options, struct send_live
 	sender->progress = progress_create(stderr, options->json ? PROGRESS_JSON : PROGRESS_AUTO, "send", 0);
 	err = sender_run(sender, result);
 	/* Before anything is written: a file that takes it may be frozen. */
-	if (err && live)
-		send_live_fail(live, err);
-	else if (live)
-		err = send_live_finish(live);
+	if (live)
+		err = send_live_end(live, err);
 	progress_destroy(sender->progress);
 	return err;
 }
@@ -303,107 +318,6 @@ static struct err *check_changes(void *arg)
 	return NULL;
 }
 
-/* What --in-use lets happen. */
-static void warn_of_changes(const struct send_disks *disks, const struct log *log)
-{
-	for (size_t i = 0; i < disks->count; i++) {
-		uint64_t bytes;
-		char text[FORMAT_BYTES];
-
-		if (send_disk_has_changed(&disks->disks[i], &bytes))
-			log_warning(log, "%s: %s written while it was read: the copy is not of one moment",
-				    disks->disks[i].path, bytes ? format_size(bytes, text) : "something was");
-	}
-}
-
-static void warn_of_unreadable(const struct send_disks *disks, const struct sender_result *result,
-			       const struct log *log)
-{
-	for (size_t i = 0; i < result->disk_count; i++)
-		for (size_t k = 0; k < result->unreadable[i].count; k++) {
-			const struct extent *range = &result->unreadable[i].ranges[k];
-
-			log_warning(log, "%s: cannot be read: %" PRIu64 " bytes at offset %" PRIu64,
-				    disks->disks[i].path, range->end - range->start, range->start);
-		}
-}
-
-static json_t *disk_to_json(const struct send_disk *disk, uint64_t size_bytes,
-			    const struct extents *unreadable)
-{
-	json_t *json = json_object(), *ranges = json_array();
-	uint64_t changed_bytes;
-
-	json_set_string(json, "source", disk->path);
-	json_set_string(json, "id", disk->id);
-	json_set_u64(json, "size_bytes", size_bytes);
-	json_set_u64(json, "used_bytes", disk->used_bytes);
-	json_set_bool(json, "changed", send_disk_has_changed(disk, &changed_bytes));
-	for (size_t i = 0; i < unreadable->count; i++) {
-		json_t *range = json_object();
-
-		json_set_u64(range, "start_bytes", unreadable->ranges[i].start);
-		json_set_u64(range, "end_bytes", unreadable->ranges[i].end);
-		json_array_append_new(ranges, range);
-	}
-	json_object_set_new(json, "unreadable", ranges);
-	return json;
-}
-
-static struct err *report_json(const struct send_disks *disks, const struct sender_result *result)
-{
-	CLEANUP_JSON json_t *json = json_object();
-	json_t *array = json_array();
-	char root[2 * WIRE_ROOT_BYTES + 1];
-
-	for (size_t i = 0; i < sizeof result->root.bytes; i++)
-		snprintf(root + 2 * i, 3, "%02x", result->root.bytes[i]);
-	json_set_string(json, "root", root);
-	json_set_u64(json, "read_bytes", result->read_bytes);
-	json_set_u64(json, "content_bytes", result->content_bytes);
-	json_set_u64(json, "wire_bytes", result->wire_bytes);
-	json_object_set_new(json, "disks", array);
-	for (size_t i = 0; i < disks->count; i++)
-		json_array_append_new(array,
-				      disk_to_json(&disks->disks[i], disks->for_sender[i].blk->size_bytes,
-						   &result->unreadable[i]));
-	if (json_dumpf(json, stdout, JSON_INDENT(2)) || putchar('\n') == EOF)
-		return err_advise(err_failed("cannot write to standard output"), "is the disk full?");
-	return NULL;
-}
-
-static struct err *report(const struct send_options *options, const struct send_disks *disks,
-			  const struct sender_result *result)
-{
-	char read_text[FORMAT_BYTES], content[FORMAT_BYTES], wire[FORMAT_BYTES];
-
-	if (options->json)
-		return report_json(disks, result);
-	printf("job %s is complete: %s read, %s differed, %s went over the wire\n", options->name,
-	       format_size(result->read_bytes, read_text), format_size(result->content_bytes, content),
-	       format_size(result->wire_bytes, wire));
-	return NULL;
-}
-
-/* For who shows the progress: the disks in the order in which they are sent. */
-static void tell_disks(const struct send_disks *disks)
-{
-	CLEANUP_JSON json_t *json = json_object();
-	json_t *array = json_array();
-
-	json_object_set_new(json, "disks", array);
-	for (size_t i = 0; i < disks->count; i++) {
-		json_t *disk = json_object();
-
-		json_set_string(disk, "source", disks->disks[i].path);
-		json_set_u64(disk, "size_bytes", disks->for_sender[i].blk->size_bytes);
-		json_set_u64(disk, "used_bytes", disks->disks[i].used_bytes);
-		json_array_append_new(array, disk);
-	}
-	json_dumpf(json, stderr, JSON_COMPACT);
-	fputc('\n', stderr);
-}
-
 static struct err *start_live(struct send_options *options, const struct send_disks *disks,
 			      struct sender_options *sender, struct send_live **ret_live)
 {
@@ -452,17 +366,17 @@ static struct err *send_disks(struct send_options *options)
 	if (disks.machine.disk_count)
 		TRY(send_describe_machine(&disks.machine, &machine_json));
 	if (options->json)
-		tell_disks(&disks);
+		send_report_disks(&disks);
 	sender.machine_json = machine_json;
 	sender.disks = disks.for_sender;
 	sender.disk_count = disks.count;
 	if (options->is_live)
 		TRY(start_live(options, &disks, &sender, &live));
 	err = send_until_done(options, live, &sender, &result);
-	warn_of_unreadable(&disks, &result, &log);
+	send_report_unreadable(&disks, &result, &log);
 	if (is_in_use && !live)
-		warn_of_changes(&disks, &log);
-	return err ? err : report(options, &disks, &result);
+		send_report_changes(&disks, &log);
+	return err ? err : send_report(options->name, options->json, &disks, &result);
 }
 
 static struct err *check_and_send(int argc, char **argv, struct send_options *options)
@@ -471,16 +385,39 @@ static struct err *check_and_send(int argc, char **argv, struct send_options *op
 		return err_advise(err_usage("send: one receiver is wanted"), "'p2v send --help' tells more");
 	TRY(sync_address_parse(argv[optind], &options->address));
 	if (options->needs_live && !options->is_live)
+		return err_advise(err_usage("send: an option needs --live"),
+				  "say --live as well, or leave out "
+				  "--cutover, --mode, --downtime, --max-freeze, --quiesce, --pre-freeze, "
+				  "--post-freeze, --fence, "
+				  "--tracker");
+	if (options->live.mode == LIVE_MODE_SHUTDOWN && (options->live.fence || options->live.quiesce.count))
 		return err_advise(
-			err_usage("send: an option needs --live"),
-			"say --live as well, or leave out "
-			"--cutover, --downtime, --max-freeze, --pre-freeze, --post-freeze, --fence, "
-			"--tracker");
+			err_usage("send: --mode shutdown goes with neither --fence nor --quiesce"),
+			"leave them out: the server stops its services itself, and ends switched off");
 	if (!options->name)
 		options->name = sync_machine_name();
 	if (!options->key)
 		TRY(sync_ask_key(&options->key));
 	return send_disks(options);
+}
+
+static struct err *take_mode(void *arg, int option)
+{
+	return option == OPT_MODE ? send_live_parse_mode(optarg, arg) : NULL;
+}
+
+/* What outlives the server's disks must not lie on them.  Before anything is taken: the key is, once. */
+static struct err *leave_disks(int argc, char **argv, bool *ret_help)
+{
+	CLEANUP_FREE char **all = xcalloc(argc + 2, sizeof *all);
+	enum live_mode mode = LIVE_MODE_FREEZE;
+
+	TRY(cmd_take_options(argc, argv, long_options, take_mode, &mode, print_help, ret_help));
+	if (*ret_help || mode != LIVE_MODE_SHUTDOWN)
+		return NULL;
+	all[0] = (char[]){"@p2v-agent"};
+	memcpy(all + 1, argv, argc * sizeof *argv);
+	return self_move_to_memory(all);
 }
 
 struct err *cmd_send(int argc, char **argv)
@@ -490,6 +427,9 @@ struct err *cmd_send(int argc, char **argv)
 
 	sync_forbid_core_files();
 	sync_tell_of_interruptions();
+	TRY(leave_disks(argc, argv, &help));
+	if (help)
+		return NULL;
 	TRY(cmd_take_options(argc, argv, long_options, take_option, &options, print_help, &help));
 	return help ? NULL : check_and_send(argc, argv, &options);
 }

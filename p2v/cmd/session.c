@@ -5,20 +5,26 @@
 #include <string.h>
 
 #include "p2v/base/mem.h"
-#include "vhdx/vhdx.h"
+
+static struct err *create_file(const struct vhdx_create_options *options, const char *path,
+			       const struct log *log)
+{
+	struct blk *blk = NULL;
+
+	TRY(vhdx_create(path, options, log, &blk));
+	return blk_close(blk);
+}
 
 /* The VHDX beside which the source is read; as large as the source, rounded up to whole sectors. */
 static struct err *create_overlay(const struct source *source, const char *path, const struct log *log)
 {
 	uint64_t mask = source->sector_bytes - 1;
-	struct vhdx_create_options options = {
+	const struct vhdx_create_options options = {
 		.size_bytes = (source->blk->size_bytes + mask) & ~mask,
 		.logical_sector_bytes = source->sector_bytes,
 	};
-	struct blk *blk = NULL;
 
-	TRY(vhdx_create(path, &options, log, &blk));
-	return blk_close(blk);
+	return create_file(&options, path, log);
 }
 
 static struct err *open_in_place(struct session_disk *disk, const char *socket_dir, const struct log *log)
@@ -104,6 +110,47 @@ struct err *session_open(const struct strv *sources, const char *work_dir, unsig
 	return err;
 }
 
+static struct err *open_empty(const struct vhdx_create_options *options, const char *work_dir,
+			      struct session *session)
+{
+	struct session_disk *disk = &session->disks[session->disk_count++];
+	struct serve_options serve = {
+		.incomplete = true,
+		.scratch_dir = scratch_path(session->run),
+		.log = session->log,
+	};
+
+	disk->source.sector_bytes = options->logical_sector_bytes;
+	disk->file = xasprintf("%s/disk%zu.vhdx", work_dir, session->disk_count);
+	serve.file = disk->file;
+	TRY(create_file(options, disk->file, session->log));
+	return serve_vhdx(&serve, &disk->server);
+}
+
+struct err *session_open_empty(const struct vhdx_create_options *disks, size_t count, const char *work_dir,
+			       const struct log *log, struct session *ret_session)
+{
+	struct session session = {.log = log};
+	struct err *err = scratch_create(run_parent(), "p2v", &session.run);
+
+	session.disks = xcalloc(count, sizeof *session.disks);
+	for (size_t i = 0; i < count && !err; i++)
+		err = open_empty(&disks[i], work_dir, &session);
+	if (err)
+		session_close(&session);
+	else
+		*ret_session = session;
+	return err;
+}
+
+struct err *session_set_sources(struct session *session, const struct strv *sources)
+{
+	for (size_t i = 0; i < session->disk_count; i++)
+		TRY(source_open(sources->items[i], scratch_path(session->run), session->log,
+				&session->disks[i].source));
+	return session->appliance ? appliance_look_again(session->appliance) : NULL;
+}
+
 static void describe_sources(struct session *session)
 {
 	for (size_t i = 0; i < session->disk_count && i < session->machine.disk_count; i++) {
@@ -140,7 +187,7 @@ static void describe_system(struct session *session)
 	}
 }
 
-struct err *session_inspect(struct session *session)
+struct err *session_start_appliance(struct session *session)
 {
 	CLEANUP_FREE const char **sockets = xcalloc(session->disk_count + 1, sizeof *sockets);
 	CLEANUP_FREE uint32_t *sector_bytes = xcalloc(session->disk_count, sizeof *sector_bytes);
@@ -155,7 +202,13 @@ struct err *session_inspect(struct session *session)
 		sockets[i] = server_socket(session->disks[i].server);
 		sector_bytes[i] = session->disks[i].source.sector_bytes;
 	}
-	TRY(appliance_start(&options, &session->appliance));
+	return appliance_start(&options, &session->appliance);
+}
+
+struct err *session_inspect(struct session *session)
+{
+	if (!session->appliance)
+		TRY(session_start_appliance(session));
 	TRY(appliance_describe_disks(session->appliance, &session->machine));
 	describe_sources(session);
 	TRY(appliance_open_guest(session->appliance, &session->guest, &session->inspection));

@@ -15,6 +15,7 @@
 #include "p2v/base/scratch.h"
 #include "p2v/cmd/source.h"
 #include "p2v/guest/appliance.h"
+#include "vhdx/vhdx.h"
 
 struct session_disk {
 	struct source source;
@@ -40,7 +41,18 @@ struct session {
 struct err *session_open(const struct strv *sources, const char *work_dir, unsigned flags,
 			 const struct log *log, struct session *ret_session) ERR_MUST_CHECK;
 
-/* Starts the appliance, and finds and inspects the system. */
+/*
+ * For a source that is not there yet.  Disks of ours that are empty at first (size and sectors count), served
+ * for writing (server_uri()), and an appliance on them that waits; and, when all of them is filled: the
+ * sources that they are filled from, after which it is a session like others, but that nothing is left to
+ * copy.
+ */
+struct err *session_open_empty(const struct vhdx_create_options *disks, size_t count, const char *work_dir,
+			       const struct log *log, struct session *ret_session) ERR_MUST_CHECK;
+struct err *session_start_appliance(struct session *session) ERR_MUST_CHECK;
+struct err *session_set_sources(struct session *session, const struct strv *sources) ERR_MUST_CHECK;
+
+/* Starts the appliance, if it does not run yet, and finds and inspects the system. */
 struct err *session_inspect(struct session *session) ERR_MUST_CHECK;
 
 /* Stops the appliance, so that all it wrote is in the images, which stay served. */
