@@ -8,6 +8,7 @@
 #include "p2v/cmd/cmd.h"
 #include "p2v/cmd/convert.h"
 #include "p2v/cmd/received.h"
+#include "p2v/sync/checkpoint.h"
 
 static const char *const format_names[] = {
 	[OUTPUT_VHDX] = "vhdx",
@@ -39,6 +40,12 @@ static void print_help(void)
 	      "  --processors N     processors, where the source cannot tell\n"
 	      "  --dry-run          show every change as a diff with its reason; change nothing\n"
 	      "  --in-place         change SOURCE itself; nothing is copied\n"
+	      "  --wait             of a job that is still being received: get ready, and wait for its "
+	      "cutover\n"
+	      "  --rehearse         of a job that is still being received: convert a copy, and throw it "
+	      "away\n"
+	      "  --prove            and boot it first, in no network\n"
+	      "  --take-held        complete a job that is held: its server is off, and stays so\n"
 	      "  --json             the report on standard output, progress as JSON lines on standard error\n"
 	      "  -v, --verbose      tell each step; -vv: all that libguestfs says, too\n",
 	      stdout);
@@ -55,6 +62,10 @@ enum {
 	OPT_PROCESSORS,
 	OPT_DRY_RUN,
 	OPT_IN_PLACE,
+	OPT_TAKE_HELD,
+	OPT_REHEARSE,
+	OPT_PROVE,
+	OPT_WAIT,
 	OPT_JSON,
 };
 
@@ -69,6 +80,10 @@ static const struct option long_options[] = {
 	{"processors", required_argument, NULL, OPT_PROCESSORS},
 	{"dry-run", no_argument, NULL, OPT_DRY_RUN},
 	{"in-place", no_argument, NULL, OPT_IN_PLACE},
+	{"take-held", no_argument, NULL, OPT_TAKE_HELD},
+	{"rehearse", no_argument, NULL, OPT_REHEARSE},
+	{"prove", no_argument, NULL, OPT_PROVE},
+	{"wait", no_argument, NULL, OPT_WAIT},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
@@ -135,6 +150,18 @@ static struct err *take_option(void *arg, int option)
 	case OPT_IN_PLACE:
 		options->in_place = true;
 		return NULL;
+	case OPT_TAKE_HELD:
+		options->take_held = true;
+		return NULL;
+	case OPT_REHEARSE:
+		options->rehearse = true;
+		return NULL;
+	case OPT_PROVE:
+		options->prove = true;
+		return NULL;
+	case OPT_WAIT:
+		options->wait = true;
+		return NULL;
 	case OPT_JSON:
 		options->json = true;
 		return NULL;
@@ -169,13 +196,8 @@ static struct err *check_name(const char *name)
 	return NULL;
 }
 
-/* A received job as the source stands for its disks. */
-static struct err *take_job(struct convert_options *options)
+static struct err *check_job_alone(const struct convert_options *options)
 {
-	CLEANUP_FREE char *folder = xstrdup(options->sources.items[0]), *name = NULL;
-	CLEANUP_STRV struct strv files = {0};
-	struct err *err;
-
 	for (size_t i = 0; i < options->sources.count; i++)
 		if (received_is_job(options->sources.items[i]) && options->sources.count > 1)
 			return err_advise(
@@ -183,24 +205,69 @@ static struct err *take_job(struct convert_options *options)
 					  "other sources",
 					  options->sources.items[i]),
 				"convert it alone");
-	if (!received_is_job(folder))
+	return NULL;
+}
+
+/* What a received job tells, whose disks are not wanted yet for a rehearsal, or where it is waited for. */
+static struct err *read_job(struct convert_options *options)
+{
+	CLEANUP_CHECKPOINT struct checkpoint job = {0};
+	CLEANUP_STRV struct strv files = {0};
+	struct log log = cmd_log(options->verbose);
+	struct err *err;
+
+	if (options->take_held)
+		TRY(received_take_held(options->job, &log));
+	TRY(checkpoint_load(options->job, &job));
+	if (!options->rehearse && !options->wait)
+		TRY(received_list_disks(options->job, &files));
+	err = received_read_machine(options->job, NULL, &options->received);
+	if (err && err_errno(err) != ENOENT)
+		return err;
+	err_free(err);
+	if (!options->name)
+		options->name = xstrdup(job.name);
+	strv_deinit(&options->sources);
+	options->sources = files;
+	files = (struct strv){0};
+	return NULL;
+}
+
+/* A received job as the source stands for its disks. */
+static struct err *take_job(struct convert_options *options)
+{
+	TRY(check_job_alone(options));
+	if (!received_is_job(options->sources.items[0]))
 		return NULL;
 	if (options->in_place)
 		return err_advise(
 			err_refused("%s: what was received is not changed: the next 'p2v send' builds "
 				    "on it",
-				    folder),
+				    options->sources.items[0]),
 			"name a folder for the result with --out");
-	TRY(received_list_disks(folder, &files, &name));
-	err = received_read_machine(folder, NULL, &options->received);
-	if (err && err_errno(err) != ENOENT)
-		return err;
-	err_free(err);
-	if (!options->name)
-		options->name = take_ptr(name);
-	strv_deinit(&options->sources);
-	options->sources = files;
-	files = (struct strv){0};
+	options->job = xstrdup(options->sources.items[0]);
+	return read_job(options);
+}
+
+/* What is for a job that need not be complete. */
+static struct err *check_unfinished(const struct convert_options *options)
+{
+	if (options->prove && !options->rehearse)
+		return err_advise(err_usage("convert: --prove is for a rehearsal"),
+				  "say --rehearse, too; what was converted, 'p2v prove' proves");
+	if ((options->rehearse || options->wait) &&
+	    (options->dry_run || options->in_place || options->take_held ||
+	     (options->rehearse && options->wait)))
+		return err_advise(
+			err_usage("convert: --rehearse, --wait, --dry-run, --in-place and --take-held "
+				  "exclude each other"),
+			"rehearse first, then wait for the cutover");
+	if ((options->rehearse || options->wait) && !received_is_job(options->sources.items[0]))
+		return err_advise(
+			err_usage("convert: --rehearse and --wait are for a job of 'p2v receive', and "
+				  "%s is none",
+				  options->sources.items[0]),
+			"name the job's folder, which is there when its sender has begun");
 	return NULL;
 }
 
@@ -215,9 +282,13 @@ static struct err *check_combination(struct convert_options *options)
 	if (options->in_place && options->format != OUTPUT_VHDX)
 		return err_advise(err_usage("convert: --in-place keeps the source's format"),
 				  "leave --format out");
-	if (!options->in_place && !options->dry_run && !options->out)
+	if (!options->in_place && !options->dry_run && !options->rehearse && !options->out)
 		return err_advise(err_usage("convert: --out is missing"),
 				  "name the folder for the result, for example --out vms");
+	if (options->take_held && (options->dry_run || !received_is_job(options->sources.items[0])))
+		return err_advise(err_usage("convert: --take-held is for a job, which it completes"),
+				  "name the folder of the job alone, without --dry-run");
+	TRY(check_unfinished(options));
 	TRY(take_job(options));
 	if (!options->name)
 		options->name = convert_name_from_path(options->sources.items[0]);
@@ -241,4 +312,5 @@ void convert_options_deinit(struct convert_options *options)
 	strv_deinit(&options->macs);
 	machine_deinit(&options->received);
 	free(options->name);
+	free(options->job);
 }

@@ -66,6 +66,8 @@ static json_t *figures_to_json(const struct conversion *c)
 	json_t *json = json_object();
 
 	json_set_u64(json, "data_bytes", c->data_bytes);
+	if (c->options->wait)
+		json_object_set_new(json, "take_over_seconds", json_real(c->times.take_over));
 	json_object_set_new(json, "inspect_seconds", json_real(c->times.inspect));
 	json_object_set_new(json, "plan_seconds", json_real(c->times.plan));
 	json_object_set_new(json, "copy_and_apply_seconds", json_real(c->times.copy_and_apply));

@@ -16,6 +16,7 @@
 #include "p2v/base/run.h"
 #include "p2v/cmd/cmd.h"
 #include "p2v/cmd/convert.h"
+#include "p2v/cmd/rehearse.h"
 #include "p2v/guest/fill.h"
 #include "vhdx/vhdx.h"
 
@@ -57,6 +58,12 @@ static struct err *find_data(struct conversion *c)
 	return NULL;
 }
 
+static struct err *apply(struct conversion *c)
+{
+	TRY(plan_apply(c->plan, c->log));
+	return session_release_guest(&c->session);
+}
+
 /* Starts to copy every disk, applies the plan meanwhile, and waits for the rest. */
 static struct err *copy_and_apply(struct conversion *c, struct progress *progress)
 {
@@ -67,9 +74,7 @@ static struct err *copy_and_apply(struct conversion *c, struct progress *progres
 		err = fill_start(server_uri(c->session.disks[i].server), &c->session.disks[i].source.data,
 				 progress, &fills[i]);
 	if (!err)
-		err = plan_apply(c->plan, c->log);
-	if (!err)
-		err = session_release_guest(&c->session);
+		err = apply(c);
 	for (size_t i = 0; i < c->session.disk_count; i++) {
 		if (err)
 			fill_abandon(fills[i]);
@@ -106,9 +111,14 @@ static struct err *finish_images(struct conversion *c)
 
 static struct err *change_in_place(struct conversion *c)
 {
-	TRY(plan_apply(c->plan, c->log));
-	TRY(session_release_guest(&c->session));
+	TRY(apply(c));
 	return session_stop_serving(&c->session);
+}
+
+static struct err *copy(struct conversion *c)
+{
+	TRY(convert_check_space(c, c->options->out));
+	return copy_with_progress(c);
 }
 
 static struct err *make_result(struct conversion *c)
@@ -118,13 +128,21 @@ static struct err *make_result(struct conversion *c)
 	if (c->options->in_place)
 		return change_in_place(c);
 	TRY(find_data(c));
-	TRY(convert_check_space(c, c->options->out));
-	TRY(copy_with_progress(c));
+	TRY(c->is_filled ? apply(c) : copy(c));
 	c->times.copy_and_apply = seconds_since(start_ns);
 	start_ns = run_now_ns();
 	TRY(finish_images(c));
 	c->times.finish = seconds_since(start_ns);
 	return convert_write_output(c);
+}
+
+static struct err *open_session(struct conversion *c)
+{
+	if (c->options->wait)
+		return convert_wait(c);
+	return session_open(&c->options->sources, scratch_path(c->work ? c->work : c->temporary),
+			    c->options->in_place && !c->options->dry_run ? SESSION_IN_PLACE : 0, c->log,
+			    &c->session);
 }
 
 static struct err *convert(struct conversion *c)
@@ -133,9 +151,9 @@ static struct err *convert(struct conversion *c)
 	uint64_t start_ns = c->times.started_ns = run_now_ns();
 
 	TRY(prepare_output(c));
-	TRY(session_open(&c->options->sources, scratch_path(c->work ? c->work : c->temporary),
-			 c->options->in_place && !c->options->dry_run ? SESSION_IN_PLACE : 0, c->log,
-			 &c->session));
+	TRY(open_session(c));
+	if (c->options->wait)
+		start_ns = run_now_ns();
 	TRY(session_inspect(&c->session));
 	c->times.inspect = seconds_since(start_ns);
 	start_ns = run_now_ns();
@@ -171,7 +189,7 @@ struct err *cmd_convert(int argc, char **argv)
 		struct log log = cmd_log(options.verbose);
 		struct conversion conversion = {.options = &options, .log = &log};
 
-		err = convert(&conversion);
+		err = options.rehearse ? rehearse(&options, &log) : convert(&conversion);
 		convert_deinit(&conversion);
 	}
 	convert_options_deinit(&options);

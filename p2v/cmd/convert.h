@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The inside of `p2v convert`: options (convert-options.c), the flow
- * (convert.c), the plan (convert-plan.c), what comes out (convert-output.c) and the report
- * (convert-report.c).
+ * (convert.c), waiting for a job (convert-wait.c), the plan (convert-plan.c), what comes out
+ * (convert-output.c) and the report (convert-report.c).
  */
 #ifndef P2V_CMD_CONVERT_H
 #define P2V_CMD_CONVERT_H
@@ -29,7 +29,8 @@ struct convert_options {
 	struct machine received; /* what a received job's machine told of itself */
 	uint64_t memory_bytes; /* 0: not told */
 	unsigned processors;
-	bool dry_run, in_place, json;
+	char *job; /* the folder of a received job, if the source is one */
+	bool dry_run, in_place, take_held, rehearse, prove, wait, json;
 	unsigned verbose;
 };
 
@@ -45,6 +46,7 @@ char *convert_name_from_path(const char *path);
 /* Seconds that the steps took, for the report. */
 struct convert_times {
 	uint64_t started_ns;
+	double take_over; /* what was left to be copied; only after --wait */
 	double inspect, plan, copy_and_apply, finish;
 };
 
@@ -54,6 +56,7 @@ struct conversion {
 	struct scratch *work; /* becomes OUT/NAME; NULL where nothing is written there */
 	struct scratch *temporary; /* large files on the way */
 	struct session session;
+	bool is_filled; /* the disks of the result have all that the sources have */
 	struct plan *plan;
 	struct inject_result drivers;
 	bool has_signed_loader;
@@ -66,6 +69,10 @@ struct conversion {
 /* Gives up what it holds; not what it refers to. */
 void convert_deinit(struct conversion *conversion);
 #define CLEANUP_CONVERSION CLEANUP(convert_deinit)
+
+/* Opens the session of a job that need not be complete, and comes back when it is, and copied:
+ * convert-wait.c. */
+struct err *convert_wait(struct conversion *conversion) ERR_MUST_CHECK;
 
 /* The virtual machine on that target, as it will be described; image_dir may be NULL. */
 struct err *convert_derive_vm(const struct conversion *conversion, const struct machine *machine,

@@ -92,7 +92,8 @@ static struct err *check_line(const char *value)
 {
 	for (const char *c = value; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			return err_usage("there is a control character in it: say it in one line");
+			return err_advise(err_usage("there is a control character in it"),
+					  "say it in one line");
 	return NULL;
 }
 

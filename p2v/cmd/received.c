@@ -7,6 +7,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/cmd/sync.h"
+#include "vhdx/vhdx.h"
 
 bool received_is_job(const char *folder)
 {
@@ -15,23 +16,67 @@ bool received_is_job(const char *folder)
 	return !access(path, F_OK);
 }
 
-struct err *received_list_disks(const char *folder, struct strv *ret_files, char **ret_name)
+static char *disk_path(const char *folder, size_t number)
+{
+	return xasprintf("%s/" SYNC_DISK_FILE, folder, number);
+}
+
+static struct err *complete_copy(const char *folder, size_t number, const struct log *log)
+{
+	CLEANUP_FREE char *path = disk_path(folder, number);
+	struct blk *blk;
+	struct err *err;
+
+	TRY(vhdx_open(path, VHDX_OPEN_WRITE | VHDX_OPEN_INCOMPLETE, log, &blk));
+	err = vhdx_finish(blk);
+	return err_first(err, blk_close(blk));
+}
+
+static struct err *check_complete(const char *folder, const struct checkpoint *job)
+{
+	if (job->complete)
+		return NULL;
+	if (job->held_since)
+		return err_advise(
+			err_refused(
+				"%s: the job is held: all of it is here, but the sender has not said that "
+				"its server has stopped for good",
+				folder),
+			"run the cutover again; or see that the server is switched off, and say --take-held: "
+			"if it runs, there will be two of it");
+	return err_advise(
+		err_refused("%s: the job is not complete: its disks are still being received", folder),
+		"let 'p2v send --name %s' run to its end; 'p2v status' tells when it is complete", job->name);
+}
+
+struct err *received_take_held(const char *folder, const struct log *log)
+{
+	CLEANUP_CHECKPOINT struct checkpoint job = {0};
+	CLEANUP_FD int lock = -1;
+
+	TRY(err_as(checkpoint_lock(folder, &lock), ERR_REFUSED));
+	TRY(checkpoint_load(folder, &job));
+	if (job.complete || !job.held_since)
+		return check_complete(folder, &job);
+	for (size_t i = 0; i < job.disk_count; i++)
+		TRY(complete_copy(folder, i, log));
+	job.complete = true;
+	job.completed = time(NULL);
+	job.held_since = 0;
+	return checkpoint_save(&job, folder);
+}
+
+struct err *received_list_disks(const char *folder, struct strv *ret_files)
 {
 	CLEANUP_CHECKPOINT struct checkpoint job = {0};
 
 	TRY(checkpoint_load(folder, &job));
-	if (!job.complete)
-		return err_advise(
-			err_refused("%s: the job is not complete: its disks are still being received",
-				    folder),
-			"let 'p2v send --name %s' run to its end; 'p2v status' tells when it is complete",
-			job.name);
+	TRY(check_complete(folder, &job));
 	for (size_t i = 0; i < job.disk_count; i++) {
-		CLEANUP_FREE char *path = xasprintf("%s/" SYNC_DISK_FILE, folder, i);
+		CLEANUP_FREE char *path = disk_path(folder, i);
 
 		strv_add(ret_files, path);
 	}
-	*ret_name = xstrdup(job.name);
 	return NULL;
 }
 

@@ -6,14 +6,18 @@
 #include <stdbool.h>
 
 #include "p2v/base/json.h"
+#include "p2v/base/log.h"
 #include "p2v/base/machine.h"
 #include "p2v/base/strv.h"
 
 bool received_is_job(const char *folder);
 
-/* The files of a complete job's disks, in order, and the job's name, which the caller frees; ERR_REFUSED if
- * it is not complete. */
-struct err *received_list_disks(const char *folder, struct strv *ret_files, char **ret_name) ERR_MUST_CHECK;
+/* Completes a job that is held, as its sender has not; one that is complete stays as it is.  ERR_REFUSED if
+ * it is neither. */
+struct err *received_take_held(const char *folder, const struct log *log) ERR_MUST_CHECK;
+
+/* The files of a complete job's disks, in order; ERR_REFUSED if it is not complete. */
+struct err *received_list_disks(const char *folder, struct strv *ret_files) ERR_MUST_CHECK;
 
 /* What the sender told of the machine; err_errno() is ENOENT if nothing.  ret_machine must be
  * zero-initialised, ret_json may be NULL. */

@@ -2,14 +2,17 @@
 /* p2v status: the jobs of a receiver, and the machines that are there, from what is on its disk. */
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "p2v/base/json.h"
 #include "p2v/base/mem.h"
 #include "p2v/cmd/received.h"
+#include "p2v/cmd/rehearse.h"
 #include "p2v/cmd/status.h"
 #include "p2v/cmd/sync.h"
+#include "p2v/sync/passes.h"
 
 enum { OPT_DIR = 256, OPT_JSON };
 
@@ -44,18 +47,54 @@ static struct err *take_option(void *arg, int option)
 	return NULL;
 }
 
-static void add_json(json_t *jobs, const struct checkpoint *job, uint64_t size_bytes, json_t *machine)
+/* What is known of a job beside its checkpoint. */
+struct job_facts {
+	uint64_t size_bytes;
+	struct passes passes;
+	struct rehearsal rehearsal;
+	struct machine machine;
+	json_t *machine_json; /* NULL: it told nothing */
+};
+
+static void job_facts_deinit(struct job_facts *facts)
+{
+	rehearsal_deinit(&facts->rehearsal);
+	machine_deinit(&facts->machine);
+	json_decref(facts->machine_json);
+}
+
+static struct err *read_facts(const char *folder, const struct checkpoint *job, struct job_facts *facts)
+{
+	struct err *err;
+
+	for (size_t i = 0; i < job->disk_count; i++)
+		facts->size_bytes += job->disks[i].size_bytes;
+	TRY(passes_load(folder, &facts->passes));
+	TRY(rehearsal_load(folder, &facts->rehearsal));
+	err = received_read_machine(folder, &facts->machine_json, &facts->machine);
+	if (!err || err_errno(err) != ENOENT)
+		return err;
+	err_free(err);
+	return NULL;
+}
+
+static void add_json(json_t *jobs, const struct checkpoint *job, const struct job_facts *facts)
 {
 	json_t *entry = json_object();
 
 	json_set_string(entry, "name", job->name);
 	json_set_bool(entry, "complete", job->complete);
+	json_set_bool(entry, "held", job->held_since);
 	json_set_u64(entry, "started", job->started);
 	json_set_u64(entry, "completed", job->completed);
+	json_set_u64(entry, "held_since", job->held_since);
 	json_set_u64(entry, "disks", job->disk_count);
-	json_set_u64(entry, "size_bytes", size_bytes);
-	if (machine)
-		json_object_set(entry, "machine", machine);
+	json_set_u64(entry, "size_bytes", facts->size_bytes);
+	json_set_u64(entry, "passes", facts->passes.over);
+	if (facts->rehearsal.verdict)
+		json_object_set_new(entry, "rehearsal", rehearsal_to_json(&facts->rehearsal));
+	if (facts->machine_json)
+		json_object_set(entry, "machine", facts->machine_json);
 	json_array_append_new(jobs, entry);
 }
 
@@ -82,26 +121,58 @@ static void print_machine(const struct machine *machine)
 	printf(", %zu network interface%s\n", machine->nic_count, machine->nic_count == 1 ? "" : "s");
 }
 
-static void print_job(const struct checkpoint *job, uint64_t size_bytes)
+static void format_time(time_t when, char *ret_text, size_t bytes)
 {
-	char size[FORMAT_BYTES], when[32] = "";
 	struct tm local;
 
-	if (job->completed && localtime_r(&job->completed, &local))
-		strftime(when, sizeof when, "%Y-%m-%d %H:%M", &local);
-	printf("%-20s %2zu disk%s %10s  %s%s%s%s\n", job->name, job->disk_count,
-	       job->disk_count == 1 ? " " : "s", format_size(size_bytes, size),
-	       job->complete ? "complete" : "being received",
-	       *when ? (job->complete ? ", " : ", last complete ") : "", when, "");
+	if (!when || !localtime_r(&when, &local) || !strftime(ret_text, bytes, "%Y-%m-%d %H:%M", &local))
+		*ret_text = '\0';
+}
+
+static void print_rehearsal(const struct rehearsal *rehearsal)
+{
+	char when[32];
+
+	if (!rehearsal->verdict)
+		return;
+	format_time(rehearsal->when, when, sizeof when);
+	printf("    rehearsed %s: %s%s", when, rehearsal_words(rehearsal), rehearsal->reason ? ": " : "");
+	status_print_words(rehearsal->reason);
+	putchar('\n');
+}
+
+static void print_job(const struct checkpoint *job, const struct job_facts *facts)
+{
+	const char *state = job->complete ? "complete" : job->held_since ? "held since" : "being received";
+	time_t when = job->held_since ?: job->completed;
+	char size[FORMAT_BYTES], when_text[32];
+
+	format_time(when, when_text, sizeof when_text);
+	printf("%-20s %2zu disk%s %10s  %s%s%s\n", job->name, job->disk_count,
+	       job->disk_count == 1 ? " " : "s", format_size(facts->size_bytes, size), state,
+	       !when		 ? ""
+	       : job->held_since ? " "
+	       : job->complete	 ? ", "
+				 : ", last complete ",
+	       when_text);
+	if (job->held_since)
+		puts("    all of it is here, but the sender has not said the last word: its server may have "
+		     "gone "
+		     "on.\n"
+		     "    Cut over again; or see that the server is off, then 'p2v convert --take-held'.");
+	else if (!job->complete && facts->passes.over)
+		printf("    all of it was brought over once, then what had changed: %" PRIu64 " passes\n",
+		       facts->passes.over);
+	print_rehearsal(&facts->rehearsal);
+	if (facts->machine_json)
+		print_machine(&facts->machine);
 }
 
 static struct err *list_job(const char *folder, bool json, json_t *jobs)
 {
 	CLEANUP_CHECKPOINT struct checkpoint job = {0};
-	CLEANUP_MACHINE struct machine machine = {0};
-	CLEANUP_JSON json_t *machine_json = NULL;
+	CLEANUP(job_facts_deinit) struct job_facts facts = {0};
 	struct err *err = checkpoint_load(folder, &job);
-	uint64_t size_bytes = 0;
 
 	/* Not every folder has to be a job. */
 	if (err && err_errno(err) == ENOENT) {
@@ -109,18 +180,11 @@ static struct err *list_job(const char *folder, bool json, json_t *jobs)
 		return NULL;
 	}
 	TRY(err);
-	for (size_t i = 0; i < job.disk_count; i++)
-		size_bytes += job.disks[i].size_bytes;
-	err = received_read_machine(folder, &machine_json, &machine);
-	if (err && err_errno(err) != ENOENT)
-		return err;
-	err_free(err);
+	TRY(read_facts(folder, &job, &facts));
 	if (json)
-		add_json(jobs, &job, size_bytes, machine_json);
+		add_json(jobs, &job, &facts);
 	else
-		print_job(&job, size_bytes);
-	if (!json && machine_json)
-		print_machine(&machine);
+		print_job(&job, &facts);
 	return NULL;
 }
 
