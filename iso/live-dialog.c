@@ -102,6 +102,10 @@ void live_dialog_add_buttons(struct live_dialog *dialog, const char *const *name
 		newtFormAddComponent(dialog->form, button);
 		left += strlen(names[i]) + 5;
 	}
+	dialog->back = count - 1;
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(names[i], "Back"))
+			dialog->back = i;
 }
 
 static void tick(struct live_dialog *dialog)
@@ -140,7 +144,7 @@ int live_dialog_run(struct live_dialog *dialog)
 			return 0; /* an entry of a list was chosen */
 		case NEWT_EXIT_HOTKEY:
 			if (end.u.key != KEY_CTRL_L)
-				return dialog->button_count - 1;
+				return dialog->back;
 			draw_again();
 			break;
 		case NEWT_EXIT_TIMER:

@@ -20,6 +20,7 @@ struct live_dialog {
 	newtComponent form;
 	newtComponent buttons[4];
 	size_t button_count;
+	size_t back; /* the one that Esc stands for */
 	void (*tick)(void *arg); /* NULL, or called a few times a second in place of live_state_keep() */
 	void *tick_arg;
 	bool is_left; /* a tick sets it: live_dialog_run() is to return */
@@ -39,7 +40,7 @@ void live_dialog_set_text(newtComponent box, const char *text);
 /* A label, and a field with what is in it at first (NULL: nothing). */
 newtComponent live_dialog_add_field(struct live_dialog *dialog, int row, const char *label, const char *text);
 
-/* The last of them is reached by Esc and F12, too. */
+/* "Back" is reached by Esc and F12, too, wherever it stands; where there is none, the last is. */
 void live_dialog_add_buttons(struct live_dialog *dialog, const char *const *names, size_t count);
 #define LIVE_DIALOG_BUTTONS(dialog, ...)                                    \
 	live_dialog_add_buttons(dialog, (const char *const[]){__VA_ARGS__}, \

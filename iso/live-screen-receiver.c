@@ -97,8 +97,8 @@ static bool is_heard(struct live_state *state)
 		return false;
 	free(text);
 	text = xasprintf(
-		"%s does not take this machine in:\n\n%s\n\nIf you go on, it is tried again when the "
-		"disks are sent.",
+		"%s does not take this machine in:\n\n%s\n\nGo back, and compare address and key with "
+		"what 'p2v receive' shows there. If you go on, it is tried again when the disks are sent.",
 		state->config.server, hearing.why ? hearing.why : "it does not answer");
 	return live_dialog_ask(state, "2 Receiver", text, "Back", "Go on anyway") == false;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tests/iso/lib-folder.h"
 
-#include "tests/capture/lib-must.h"
+#include "tests/base/lib-must.h"
 
 struct scratch *folder;
 

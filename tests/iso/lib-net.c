@@ -23,7 +23,7 @@ static struct {
 	char *folder;
 } net;
 
-static void must_run(const char *before, const char *command)
+static void run_words(const char *before, const char *command)
 {
 	CLEANUP_STRV struct strv words = {0};
 	CLEANUP_ERR struct err *err = NULL;
@@ -37,14 +37,14 @@ static void must_run(const char *before, const char *command)
 
 void net_here(const char *command)
 {
-	must_run("", command);
+	run_words("", command);
 }
 
 void net_there(const char *command)
 {
 	CLEANUP_FREE char *before = xasprintf("nsenter -n -t %d", (int)child_pid(net.there));
 
-	must_run(before, command);
+	run_words(before, command);
 }
 
 static bool enter(void)

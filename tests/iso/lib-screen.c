@@ -23,6 +23,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
 #include "p2v/base/strv.h"
+#include "tests/base/lib-must.h"
 
 #define LIMIT_NS 60000000000ull /* for what never comes */
 
@@ -81,11 +82,9 @@ struct screen *screen_start(const char *const *argv)
 {
 	const struct run_options options = {.flags = RUN_TERMINAL};
 	struct screen *screen = screen_open();
-	struct err *err = child_start_on(argv, (const int[3]){screen->slave, screen->slave, screen->slave},
-					 &options, &screen->child);
+	const int descriptors[3] = {screen->slave, screen->slave, screen->slave};
 
-	if (err)
-		fail_msg("%s", err_message(err));
+	must(child_start_on(argv, descriptors, &options, &screen->child));
 	return screen;
 }
 

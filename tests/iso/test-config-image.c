@@ -12,7 +12,7 @@
 
 #include "iso/config-image.h"
 #include "p2v/base/mem.h"
-#include "tests/capture/lib-must.h"
+#include "tests/base/lib-must.h"
 
 static const char *const texts[] = {
 	"", "a", "ab\n", "abc\n", "server=192.0.2.1\nkey=ABCDE-FGHJK-MNPQR-STVWX-YZ012\nname=web01\n",
@@ -108,7 +108,7 @@ static void test_damage(void **state)
 		if (i >= text_at && i < text_at + strlen(text))
 			continue;
 		image[i] ^= 1;
-		must_be_refused(config_image_read(image, &found));
+		must_fail(config_image_read(image, &found), ERR_REFUSED);
 		image[i] ^= 1;
 	}
 	{
@@ -133,7 +133,7 @@ static void test_sizes(void **state)
 		CLEANUP_FREE char *found = NULL;
 
 		memcpy(name - 110 + 54, sizes[i], 8);
-		must_be_refused(config_image_read(image, &found));
+		must_fail(config_image_read(image, &found), ERR_REFUSED);
 	}
 }
 

@@ -16,7 +16,7 @@
 #include "iso/iso9660.h"
 #include "p2v/base/mem.h"
 #include "p2v/base/scratch.h"
-#include "tests/capture/lib-must.h"
+#include "tests/base/lib-must.h"
 #include "tests/iso/lib-folder.h"
 
 static char *write_file(const char *name, const void *data, size_t bytes)
@@ -96,9 +96,9 @@ static void refuse(const char *path)
 	before = xmalloc(blk->size_bytes + 1);
 	after = xmalloc(blk->size_bytes + 1);
 	must(blk_pread(blk, before, blk->size_bytes, 0));
-	must_be_refused(configure_read(blk, &text));
+	must_fail(configure_read(blk, &text), ERR_REFUSED);
 	assert_null(text);
-	must_be_refused(configure_write(blk, "name=x\n"));
+	must_fail(configure_write(blk, "name=x\n"), ERR_REFUSED);
 	must(blk_pread(blk, after, blk->size_bytes, 0));
 	assert_memory_equal(before, after, blk->size_bytes);
 }
@@ -136,7 +136,7 @@ static void test_too_long(void **state)
 	(void)state;
 	memset(text, 'x', CONFIG_IMAGE_BYTES);
 	must(blk_file_open(path, BLK_FILE_WRITE, 0, &blk));
-	must_be_refused(configure_write(blk, text));
+	must_fail(configure_write(blk, text), ERR_REFUSED);
 	must(configure_read(blk, &found));
 	assert_string_equal(found, "");
 }
@@ -175,7 +175,7 @@ static void test_paths(void **state)
 	(void)state;
 	must(blk_file_open(path, 0, 0, &blk));
 	for (size_t i = 0; i < sizeof missing / sizeof *missing; i++)
-		must_be_refused(iso9660_find(blk, missing[i], &offset, &bytes));
+		must_fail(iso9660_find(blk, missing[i], &offset, &bytes), ERR_REFUSED);
 	must(iso9660_find(blk, "BOOT/CONFIG.IMG;1", &offset, &bytes));
 	assert_int_equal(bytes, CONFIG_IMAGE_BYTES);
 }

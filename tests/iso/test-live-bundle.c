@@ -19,6 +19,7 @@
 #include "p2v/base/run.h"
 #include "p2v/base/scratch.h"
 #include "tests/base/lib-loop.h"
+#include "tests/base/lib-must.h"
 
 static const struct {
 	const char *text, *hidden;
@@ -62,7 +63,7 @@ static void test_tar(void **state)
 
 	(void)state;
 	memset(data, 'x', 100000);
-	assert_null(scratch_create("/tmp", "p2v-test", &scratch));
+	must(scratch_create("/tmp", "p2v-test", &scratch));
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		CLEANUP_FREE char *name = xasprintf("folder/%zu", sizes[i]);
 
@@ -71,8 +72,7 @@ static void test_tar(void **state)
 	live_tar_end(&archive);
 	path = xasprintf("%s/archive.tar", scratch_path(scratch));
 	write_file(path, archive.data, archive.bytes);
-	assert_null(run_argv((const char *const[]){"tar", "-C", scratch_path(scratch), "-xf", path, NULL},
-			     NULL, NULL));
+	must_run((const char *const[]){"tar", "-C", scratch_path(scratch), "-xf", path, NULL});
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		CLEANUP_FREE char *name = xasprintf("%s/folder/%zu", scratch_path(scratch), sizes[i]);
 		struct stat st;
@@ -89,30 +89,25 @@ static void test_stick(void **state)
 	struct live_stick stick = {.content = "ext4"};
 	CLEANUP_FREE char *image = NULL, *path = NULL, *mount_dir = NULL;
 	struct scratch *scratch;
-	struct err *err;
 
 	(void)state;
-	assert_null(scratch_create("/tmp", "p2v-test", &scratch));
+	must(scratch_create("/tmp", "p2v-test", &scratch));
 	image = xasprintf("%s/image", scratch_path(scratch));
 	path = xasprintf("%s/p2v-web1.tar.zst", scratch_path(scratch));
 	mount_dir = xasprintf("%s/stick", scratch_path(scratch));
 	write_file(image, "", 0);
 	write_file(path, "bundle", 6);
 	assert_int_equal(truncate(image, 8 << 20), 0);
-	assert_null(run_argv((const char *const[]){"mkfs.ext4", "-q", "-F", image, NULL}, NULL, NULL));
+	must_run((const char *const[]){"mkfs.ext4", "-q", "-F", image, NULL});
 	stick.device = geteuid() ? NULL : loop_make(image);
 	if (!stick.device) {
 		scratch_destroy(scratch);
 		skip();
 	}
-	err = live_stick_save(&stick, mount_dir, path);
-	if (err)
-		fail_msg("%s", err_message(err));
+	must(live_stick_save(&stick, mount_dir, path));
 	assert_int_equal(rmdir(mount_dir), 0);
 	loop_remove(stick.device);
-	assert_null(run_argv(
-		(const char *const[]){"debugfs", "-R", "dump /p2v-web1.tar.zst /dev/null", image, NULL}, NULL,
-		NULL));
+	must_run((const char *const[]){"debugfs", "-R", "dump /p2v-web1.tar.zst /dev/null", image, NULL});
 	scratch_destroy(scratch);
 }
 

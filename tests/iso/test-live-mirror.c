@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A program on several consoles at once: the same is on all of them, and each can type. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +33,8 @@ static int be_mirror(int argc, char **argv)
 
 	for (int i = 3; i < argc; i++)
 		strv_add(&consoles, argv[i]);
+	/* As in the background of a script. */
+	signal(SIGINT, SIG_IGN);
 	err = live_mirror_run(script, &consoles, false, NULL);
 	return err ? err_kind(err) : 0;
 }

@@ -15,6 +15,7 @@
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
 #include "p2v/base/scratch.h"
+#include "tests/base/lib-must.h"
 #include "tests/iso/lib-net.h"
 
 #define WAIT_TRIES 600 /* of 100 ms: a limit for what never comes */
@@ -62,10 +63,7 @@ static void set(struct world *world, const char *words)
 
 static void start(struct world *world)
 {
-	struct err *err = live_network_start(&world->config.network, &world->options, &world->network);
-
-	if (err)
-		fail_msg("%s", err_message(err));
+	must(live_network_start(&world->config.network, &world->options, &world->network));
 }
 
 /* The first address of an interface; NULL: none. */
@@ -223,17 +221,17 @@ static void test_wrong(void **state)
 
 	for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++) {
 		CLEANUP_LIVE_CONFIG struct live_config config = {0};
-		CLEANUP_ERR struct err *err = NULL;
 		CLEANUP_LIVE_LINKS struct live_links links = {0};
+		struct err *err;
 
 		live_config_take_command_line(wrongs[i].words, &config);
 		err = live_network_start(&config.network, &world->options, &world->network);
 		assert_non_null(err);
 		assert_non_null(err_advice(err));
-		if (wrongs[i].kind) {
-			assert_int_equal(err_kind(err), wrongs[i].kind);
-			assert_non_null(strstr(err_message(err), wrongs[i].says));
-		}
+		if (wrongs[i].kind)
+			must_fail_as(err, wrongs[i].kind, wrongs[i].says);
+		else
+			must_fail(err, 0);
 		live_links_look(world->resolv_conf, &links);
 		assert_false(live_links_have_address(&links));
 	}

@@ -15,6 +15,7 @@
 #include "p2v/base/run.h"
 #include "p2v/base/scratch.h"
 #include "tests/base/lib-loop.h"
+#include "tests/base/lib-must.h"
 #include "tests/iso/lib-play.h"
 
 #define DISK_BYTES (24u << 20)
@@ -86,10 +87,8 @@ static void assert_copied(const struct world *world, const char *job)
 	CLEANUP_FREE char *p2v = xasprintf("%s/bin/p2v", build ? build : "build");
 	CLEANUP_FREE char *copy = xasprintf("%s/jobs/%s/disk0.vhdx", play_folder(world->play), job);
 	const char *const argv[] = {p2v, "vhdx", "compare", world->file, copy, NULL};
-	struct err *err = run_argv(argv, NULL, NULL);
 
-	if (err)
-		fail_msg("%s", err_message(err));
+	must_run(argv);
 }
 
 static void test_all_by_itself(void **state)
