@@ -5,6 +5,7 @@
 # promised, settings that go in and come out, and what is refused.
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
 . "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
+. "$root/tests/lib/receiver.sh"
 
 [ "$(id -u)" = 0 ] || skip 'the medium is built by root alone'
 medium=$("$root/tests/lib/make-iso" medium)
@@ -69,10 +70,7 @@ check 'of another date' env SOURCE_DATE_EPOCH=1700000000 "$p2v" iso build --pack
 check 'it is not' is_not cmp "$medium/p2v-free.iso" "$work/dated.iso"
 check 'killed, it leaves nothing' interrupted
 
-"$p2v" receive --dir "$work/jobs" --listen 127.0.0.1:0 >/dev/null 2>&1 &
-receiver=$!
-cleanup_commands+=("kill -KILL $receiver; wait $receiver 2>/dev/null")
-until [ -s "$work/jobs/.pairing-key" ]; do sleep 0.1; done
+check 'a receiver, which makes a key' start_receiver
 cp "$work/jobs/.pairing-key" "$work/key"
 key=$(grep -oE '([0-9A-Z]{5}-){4}[0-9A-Z]{5}' "$work/key")
 echo 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP2v someone' >"$work/id.pub"
@@ -127,7 +125,7 @@ check 'a word that the machine does not know' refuses_setting "'discs' is no wor
 check 'a value of another that it does not know' refuses_setting 'bondmode: .*best' --set bondmode=best
 check 'help names every setting' says '^  on-read-error ' "$p2v" iso configure --help
 check 'neither copy nor in place' refuses 2 'wanted' "$p2v" iso configure "$work/plain.iso" --name a
-head -c 70000 /dev/zero | tr '\0' x | fold -w 60000 | head -n 1 >"$work/long"
+head -c 60000 /dev/zero | tr '\0' x >"$work/long"
 check 'more than fits' refuses 3 'bytes' "$p2v" iso configure "$work/plain.iso" --in-place \
 	--interface "$(cat "$work/long")" --disk "$(cat "$work/long")"
 check 'none of that has changed anything' cmp "$work/plain.iso" "$work/again.iso"

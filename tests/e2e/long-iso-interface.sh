@@ -105,7 +105,7 @@ check 'key: a typing error is told at once' \
 	step "10.0.2.2:$port$tab$(misspelt "$key")$tab$tab$tab$enter" 2-receiver-typing-error 'has a typing error'
 check 'key: what was typed is still there' step "$enter" 2-receiver-kept "10.0.2.2:$port"
 check 'key: that of another receiver' step "$tab$clear$other$tab$tab$tab$enter" 2-receiver-wrong-key 'does not take this machine in'
-check 'key: the form again' step "$enter" 2-receiver-form 'Pairing key'
+check 'key: the form again' step "$escape" 2-receiver-form 'Pairing key'
 check 'back to the network' step "$tab$tab$tab$tab$tab$enter" 1-network-back '1 Network'
 check 'the receiver that was typed is still there' step "$enter" 2-receiver-back "10.0.2.2:$port"
 check 'the right key; disks' \

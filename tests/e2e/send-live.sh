@@ -7,49 +7,15 @@
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
 . "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
 . "$root/tests/lib/receiver.sh"
+. "$root/tests/lib/live-server.sh"
 
 [ "$(id -u)" = 0 ] || skip 'only root may track and freeze'
 rounds=${P2V_LIVE_ROUNDS:-1}
-mounted=$work/mounted
-writer=
-loop=
 sender=
-
-# make_server KIND MIB: a file system on a loop device, and who writes to it.
-make_server() {
-	rm -f "$work/disk.img"
-	truncate -s "$2M" "$work/disk.img"
-	loop=$(losetup -f --show "$work/disk.img") || skip 'no loop devices here'
-	"mkfs.$1" -q "$loop" && mkdir -p "$mounted" && mount "$loop" "$mounted" || return
-	write_all_the_time &
-	writer=$!
-}
-
-write_all_the_time() {
-	local i=0
-	while :; do
-		dd if=/dev/urandom of="$mounted/$((RANDOM % 8))" bs=32k count=$((RANDOM % 24 + 1)) \
-			seek=$((RANDOM % 16)) conv=notrunc,fsync status=none || true
-		[ $((i++ % 7)) != 0 ] || rm -f "$mounted/$((RANDOM % 8))"
-		sleep 0.05
-	done
-}
-
-# Frozen or not.
-end_server() {
-	[ -n "$loop" ] || return 0
-	[ -z "$writer" ] || kill -KILL "$writer" 2>/dev/null || true
-	fsfreeze --unfreeze "$mounted" 2>/dev/null || true
-	[ -z "$writer" ] || wait "$writer" 2>/dev/null || true
-	soon umount "$mounted" 2>/dev/null || true
-	losetup -d "$loop"
-	writer='' loop=''
-}
-cleanup_commands+=(end_server)
 
 # live JOB [OPTION...]
 live() {
-	"$p2v" send "127.0.0.1:$port" --key-file "$work/jobs/.pairing-key" --name "$1" --disk "$loop" --live --all "${@:2}"
+	"$p2v" send "127.0.0.1:$port" --key-file "$work/jobs/.pairing-key" --name "$1" --disk "$loop" --live "${@:2}"
 }
 
 # start_live JOB [OPTION...]: sets sender, the process itself.
@@ -57,15 +23,6 @@ start_live() {
 	"$p2v" send "127.0.0.1:$port" --key-file "$work/jobs/.pairing-key" --name "$1" --disk "$loop" --live --all \
 		"${@:2}" >"$work/sender.out" 2>&1 &
 	sender=$!
-}
-
-equal() {
-	"$p2v" vhdx compare "$work/disk.img" "$work/jobs/$1/disk0.vhdx"
-}
-
-# Freezing what is frozen already fails.
-is_frozen() {
-	! fsfreeze --freeze "$mounted" 2>/dev/null || { fsfreeze --unfreeze "$mounted" && false; }
 }
 
 # Asking by freezing would be in the sender's way.
@@ -77,7 +34,7 @@ is_held() {
 capture() {
 	local job=$1-$3-$4-$$
 	make_server "$1" "$2" || return
-	check "$1, $3: a server that works is captured" live "$job" --cutover --downtime 20 --tracker "$3"
+	check "$1, $3: a server that works is captured" live "$job" --all --cutover --downtime 20 --tracker "$3"
 	check "$1, $3: it stays frozen" is_frozen
 	check "$1, $3: the copy is what it is" equal "$job"
 	check "$1, $3: the job is complete" job_is_complete "$job"
@@ -86,6 +43,51 @@ capture() {
 	sync
 	check "$1, $3: what it writes afterwards makes a difference" is_not equal "$job"
 	end_server
+}
+
+# list_files DEVICE KIND: with what is in them.
+list_files() {
+	mount -t "$2" "$1" "$mounted" &&
+		(cd "$mounted" && find . -type f -printf '%p %s %n\n' | sort && find . -type f -print0 | sort -z | xargs -0 sha256sum)
+	umount "$mounted"
+}
+
+# Of a copy: whole, as its own checker sees it when it was mounted once.
+is_clean() {
+	case $2 in
+	ext4) e2fsck -f -n "$1" ;;
+	xfs) xfs_repair -n "$1" ;;
+	btrfs) btrfs check "$1" ;;
+	esac
+}
+
+# used KIND MIB: what is free is not sent, and nobody misses it.
+used() {
+	local job=used-$1-$$
+	make_server "$1" "$2" || return
+	check "$1: what a server uses is captured" live "$job" --cutover --downtime 20
+	check "$1: what is free is not sent" is_less_than "$(stat -c '%b * %B' "$work/jobs/$job/disk0.vhdx")" "$2 * 1048576 * 2 / 3"
+	cp "$work/disk.img" "$work/frozen.img"
+	end_server
+	list_loop "$work/frozen.img" "$1" >"$work/wanted"
+	"$p2v" vhdx convert "$work/jobs/$job/disk0.vhdx" "$work/copy.img" >/dev/null
+	list_loop "$work/copy.img" "$1" >"$work/found"
+	check "$1: every file is there" cmp "$work/wanted" "$work/found"
+	check "$1: the copy is clean" is_clean "$work/copy.img" "$1"
+	check "$1: there are files" test -s "$work/wanted"
+	rm -f "$work/copy.img" "$work/frozen.img"
+}
+
+# list_loop FILE KIND
+list_loop() {
+	local device
+	device=$(losetup -f --show "$1") || return
+	list_files "$device" "$2"
+	losetup -d "$device"
+}
+
+is_less_than() {
+	[ $(($1)) -lt $(($2)) ] || { echo "$(($1)) is not less than $(($2))" && false; }
 }
 
 # The sender waits; another command tells what it would take, and cuts over.
@@ -120,18 +122,50 @@ too_slow() {
 	end_server
 }
 
-# Killed while it is frozen, which lasts: what the command writes is noticed only then, and goes over a slow line.
+# Killed while it is frozen, which lasts: the receiver takes nothing from the last command before it on.
 killed() {
 	local job=killed-$$
 	make_server ext4 64 || return
-	start_live "$job" --cutover --downtime 1000 --max-freeze 600 --limit 1M --tracker hash \
-		--pre-freeze "dd if=/dev/urandom of=$mounted/large bs=1M count=24"
+	start_live "$job" --cutover --downtime 1000 --max-freeze 600 --tracker hash \
+		--pre-freeze "kill -STOP $receiver"
 	check 'who writes waits' soon -p "$sender" is_held
 	kill -KILL "$sender"
 	wait "$sender" 2>/dev/null || true
+	kill -CONT "$receiver"
 	check 'a server whose sender is killed goes on' soon is_not is_frozen
 	check 'and nothing is complete' is_not job_is_complete "$job"
 	end_server
+}
+
+# A sender that died between its two commits.
+held() {
+	local job=held-$$
+	head -c 3000000 /dev/urandom >"$work/held.img"
+	truncate -s 4M "$work/held.img"
+	"$build/tests/sync/tool-hold" "$port" "$work/jobs/.pairing-key" "$job" "$work/held.img" || true
+	"$p2v" status --dir "$work/jobs" >"$work/status"
+	check 'a job is held' grep -q "$job.*held since" "$work/status"
+	check 'and it is told what that is' grep -q 'has not said the last word' "$work/status"
+	check 'programs see it too' holds "$job"
+	check 'it is not complete' is_not job_is_complete "$job"
+	check 'nor are its copies' is_not equal_to_image "$job"
+	check 'it is not converted' refuses 3 'the job is held' "$p2v" convert "$work/jobs/$job" --out "$work/out"
+	check 'nor completed for a dry run' refuses 2 'which it completes' \
+		"$p2v" convert "$work/jobs/$job" --dry-run --take-held
+	check 'who takes it has a job as any other' refuses 3 'no operating system' \
+		"$p2v" convert "$work/jobs/$job" --out "$work/out" --take-held
+	check 'it is complete' job_is_complete "$job"
+	check 'it is held no more' is_not holds "$job"
+	check 'it is what was sent' equal_to_image "$job"
+}
+
+holds() {
+	"$p2v" status --dir "$work/jobs" --json |
+		jq -e --arg job "$1" '.jobs[] | select(.name == $job) | .held and .held_since > 0' >/dev/null
+}
+
+equal_to_image() {
+	"$p2v" vhdx compare "$work/held.img" "$work/jobs/$1/disk0.vhdx"
 }
 
 check 'a receiver starts' start_receiver
@@ -143,7 +177,11 @@ for round in $(seq "$rounds"); do
 	capture btrfs 128 auto "$round"
 	capture ext4 64 hash "$round"
 done
+used ext4 96
+used xfs 320
+used btrfs 256
 ordered
 too_slow
 killed
+held
 finish

@@ -49,6 +49,7 @@ sample_disks() {
 
 	mapfile -t disks < <("$root/tests/lib/make-sample" "$1")
 	drives=() layers=()
+	[ ${#disks[@]} -gt 0 ] || return
 	for i in "${!disks[@]}"; do
 		layers[i]=$work/$1-layer$i
 		qemu-img create -q -f qcow2 -F raw -b "${disks[i]}" "${layers[i]}"
@@ -60,6 +61,7 @@ sample_disks() {
 nothing_written() {
 	local layer
 
+	[ ${#layers[@]} -gt 0 ] || return
 	for layer in "${layers[@]}"; do
 		qemu-img map --output=json "$layer" | jq -e 'all(.[]; .depth > 0)' || return
 	done
@@ -94,11 +96,18 @@ cleanup_commands+=(stop_machine)
 
 # boots ARGUMENT...: the machine says that it is ready; it is then stopped.
 boots() {
-	local status=0
+	reaches "$READY" "$CONSOLE_FAILURES" "$@"
+}
+
+# reaches PATTERN FAILURES ARGUMENT...: the machine says what matches, in $ISO_TIMEOUT seconds and before it
+# says what matches one of FAILURES; it is then stopped.
+reaches() {
+	local pattern=$1 failures=$2 status=0
+	shift 2
 
 	start_machine "$@"
-	console_wait $((${ISO_TIMEOUT:-300} * ${P2V_TEST_TIME_FACTOR:-1})) "$machine_pid" "$READY" \
-		"$(paste -sd'|' <<<"$CONSOLE_FAILURES")" "$work/console" || status=1
+	console_wait $((${ISO_TIMEOUT:-300} * ${P2V_TEST_TIME_FACTOR:-1})) "$machine_pid" "$pattern" "$failures" \
+		"$work/console" || status=1
 	[ $status = 0 ] || { echo "$console_answer" && cat "$work/qemu.log"; }
 	stop_machine
 	console_text "$work/console" | tail -n 15
@@ -118,4 +127,49 @@ ends_itself() {
 # said PATTERN: the last machine did.
 said() {
 	console_text "$work/console" | grep -E -e "$1"
+}
+
+# start_kernel WORDS ARGUMENT...: as start_machine, with the kernel and initramfs of the network folder and those
+# words on the kernel's command line.
+start_kernel() {
+	local words=$1 pxe
+	shift
+
+	pxe=$("$root/tests/lib/make-iso" medium)/pxe
+	cat "$pxe/config.img" "$pxe/initrd.img" >"$work/initrd"
+	start_machine -kernel "$pxe/vmlinuz" -initrd "$work/initrd" \
+		-append "console=tty0 console=ttyS0,115200n8 noresume raid=noautodetect scsi_mod.scan=sync $words" "$@"
+}
+
+# start_shell ARGUMENT...: such a machine with a shell at its serial port; sets shell_pid.
+start_shell() {
+	local serial from limit=$((300 * ${P2V_TEST_TIME_FACTOR:-1}))
+
+	with_pipe shell ",logfile=$work/shell-console"
+	serial=("${pipe[@]}" -serial chardev:shell)
+	start_kernel p2v.shell "$@"
+	shell_pid=$machine_pid
+	console_wait $limit "$shell_pid" "$READY" "$CONSOLE_FAILURES" "$work/shell-console" || return
+	from=$(console_size "$work/shell-console")
+	sleep 3
+	# It is silent from now on.
+	printf '\nstty -echo; PS1=; PS2=; echo shell-"ready"\n' >"$work/shell.in"
+	console_expect $limit "$shell_pid" '^shell-ready' "$work/shell-console" "$from"
+}
+
+# runs SHELL_TEXT: there.
+runs() {
+	console_run "$work/shell" "$work/shell-console" "$shell_pid" $((240 * ${P2V_TEST_TIME_FACTOR:-1})) "$1"
+}
+
+# answers SHELL_TEXT PATTERN: a line of what it prints there matches.
+answers() {
+	runs "$1" >"$work/answer"
+	cat "$work/answer"
+	grep -qE -e "$2" "$work/answer"
+}
+
+# lacks SHELL_TEXT PATTERN: it runs there, and no line matches.
+lacks() {
+	runs "$1" >"$work/answer" && cat "$work/answer" && is_not grep -E -e "$2" "$work/answer"
 }
