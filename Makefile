@@ -202,7 +202,7 @@ FUZZ_CFLAGS = -std=gnu17 $(WARN) -O1 -g -fno-omit-frame-pointer -fsanitize=fuzze
 fuzz_objects = $(patsubst %.c,$(O)/fuzz/%.o,$(1))
 # What speaks TLS is fuzzed behind it.
 SRC_FUZZ_SYNC = $(filter-out p2v/sync/tls%.c,$(wildcard p2v/sync/*.c)) tests/fuzz/plain-tls.c
-SRC_FUZZ_CAPTURE = $(wildcard capture/usedmap*.c) $(addprefix capture/,btrfs-tree.c checksum.c lvm-area.c lvm-text.c view.c)
+SRC_FUZZ_CAPTURE = $(wildcard capture/usedmap*.c) $(addprefix capture/,btrfs-places.c btrfs-tree.c checksum.c lvm-area.c lvm-text.c view.c)
 FUZZ_LIB = $(call fuzz_objects,$(SRC_BASE) $(SRC_VHDX) $(SRC_FUZZ_CAPTURE) $(SRC_FUZZ_SYNC) $(wildcard tests/fuzz/lib-*.c)) $(BLAKE3_OBJ)
 FUZZ_PROGRAMS = $(patsubst tests/fuzz/fuzz-%.c,$(O)/fuzz/%,$(SRC_FUZZ))
 FUZZ_PLAIN = $(patsubst %.c,$(O)/%,$(SRC_FUZZ)) $(O)/tests/fuzz/make-seeds
@@ -280,6 +280,7 @@ DEPS_RUN = nbdkit qemu-utils qemu-system-x86 ovmf kmod gzip xz-utils zstd lz4 bz
 	   e2fsprogs xfsprogs lvm2 mmdebstrap xorriso dosfstools mtools
 DEPS_TEST = libguestfs-xfs libnbd-bin libvhdi-dev libvhdi-utils libguestfs-tools libxml2-utils libvirt-clients \
 	    libclang-rt-14-dev clang-format cppcheck shellcheck cpio initramfs-tools-core \
+	    postgresql mariadb-server-core mariadb-client-core \
 	    cryptsetup-bin btrfs-progs busybox iproute2 libvterm-dev ntfs-3g jq parted fdisk git ca-certificates
 DEPS = $(sort $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST))
 
@@ -359,15 +360,19 @@ fuzz-afl:
 lint:
 	@tests/lib/lint
 
-.PHONY: bench bench-convert bench-sync bench-track bench-vhdx
-bench: bench-convert bench-vhdx bench-sync bench-track
+.PHONY: bench bench-convert bench-cutover bench-frozen bench-sync bench-track bench-vhdx
+bench: bench-convert bench-vhdx bench-sync bench-track bench-frozen bench-cutover
 bench-convert: all
 	@$(PROVE_ENV) tests/bench/run-convert
+bench-cutover: all
+	@$(PROVE_ENV) tests/bench/run-cutover
 bench-vhdx: all $(BENCHES)
 	@$(PROVE_ENV) tests/bench/run-vhdx
 bench-sync: all
 	@$(PROVE_ENV) tests/bench/run-sync
-bench-track: $(BENCHES)
+bench-frozen: all
+	@$(PROVE_ENV) tests/bench/run-frozen
+bench-track: all $(BENCHES)
 	@$(PROVE_ENV) tests/bench/run-track
 
 .PHONY: iso
@@ -397,7 +402,8 @@ help:
 	  'make check-all     the long tests too' \
 	  'make test-NAME     one test program, tests/*/test-NAME.c' \
 	  'make fuzz          FUZZ_TARGET="open read ..." each for FUZZ_SECONDS; fuzz-afl: with AFL++' \
-	  'make bench         comparison with the named peers: bench-convert, bench-vhdx, bench-sync, bench-track' \
+	  'make bench         comparison with the named peers: bench-convert, bench-vhdx, bench-sync, bench-track,' \
+  '                   bench-frozen, bench-cutover' \
 	  'make check-format check-layers check-size lint' \
 	  'make man install uninstall clean' \
 	  'make deps          as root: install the Debian packages; deps-list names them' \
