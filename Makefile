@@ -360,8 +360,8 @@ fuzz-afl:
 lint:
 	@tests/lib/lint
 
-.PHONY: bench bench-convert bench-cutover bench-frozen bench-sync bench-track bench-vhdx
-bench: bench-convert bench-vhdx bench-sync bench-track bench-frozen bench-cutover
+.PHONY: bench bench-convert bench-cutover bench-frozen bench-live bench-sync bench-track bench-vhdx
+bench: bench-convert bench-vhdx bench-sync bench-live bench-track bench-frozen bench-cutover
 bench-convert: all
 	@$(PROVE_ENV) tests/bench/run-convert
 bench-cutover: all
@@ -372,6 +372,8 @@ bench-sync: all
 	@$(PROVE_ENV) tests/bench/run-sync
 bench-frozen: all
 	@$(PROVE_ENV) tests/bench/run-frozen
+bench-live: all
+	@$(PROVE_ENV) tests/bench/run-live
 bench-track: all $(BENCHES)
 	@$(PROVE_ENV) tests/bench/run-track
 
@@ -403,7 +405,7 @@ help:
 	  'make test-NAME     one test program, tests/*/test-NAME.c' \
 	  'make fuzz          FUZZ_TARGET="open read ..." each for FUZZ_SECONDS; fuzz-afl: with AFL++' \
 	  'make bench         comparison with the named peers: bench-convert, bench-vhdx, bench-sync, bench-track,' \
-  '                   bench-frozen, bench-cutover' \
+  '                   bench-live, bench-frozen, bench-cutover' \
 	  'make check-format check-layers check-size lint' \
 	  'make man install uninstall clean' \
 	  'make deps          as root: install the Debian packages; deps-list names them' \

@@ -39,3 +39,13 @@ job_is_complete() {
 	"$p2v" status --dir "$work/jobs" --json |
 		jq -e --arg job "$1" '.jobs[] | select(.name == $job) | .complete' >/dev/null
 }
+
+# passes JOB: how many the receiver has all of; 0 also where it has no such job yet.
+passes() {
+	"$p2v" status --dir "$work/jobs" --json | jq --arg job "$1" '[.jobs[] | select(.name == $job) | .passes][0] // 0'
+}
+
+# is_more JOB COUNT: the receiver has all of more passes than that.
+is_more() {
+	[ "$(passes "$1")" -gt "$2" ]
+}

@@ -70,17 +70,7 @@ stop_sending() {
 	wait "$sender" 2>/dev/null || true
 }
 
-# passes JOB: how many the receiver has all of; 0 also where it has no such job yet.
-passes() {
-	"$p2v" status --dir "$work/jobs" --json | jq --arg job "$1" '[.jobs[] | select(.name == $job) | .passes][0] // 0'
-}
-
 # equal JOB: the copy is the disk, byte by byte.
 equal() {
 	"$p2v" vhdx compare "$work/disk.img" "$work/jobs/$1/disk0.vhdx"
-}
-
-# is_more JOB COUNT: the receiver has all of more passes than that.
-is_more() {
-	[ "$(passes "$1")" -gt "$2" ]
 }
