@@ -37,8 +37,8 @@ is_working() {
 		soon -p "$server_pid" -t "$server_time" said '^laid'
 }
 
-# passes N: so many passes have told how long a cutover would take.
-passes() {
+# tells N: so many passes have told how long a cutover would take.
+tells() {
 	soon_in_server "[ \"\$(grep -c '$forecast' /run/capture.out)\" -ge $1 ] || [ -e /run/capture.status ]" || true
 	in_server 'tail -n 30 /run/capture.out; [ ! -e /run/capture.status ]'
 }
@@ -173,9 +173,9 @@ capture() {
 	check "$job: it works" in_server 'guest-load start'
 	check "$job: on everything" is_working
 	check "$job: it is being captured" in_server "port=$port job=$job options=$options; $send"
-	check "$job: all was sent once" passes 1
+	check "$job: all was sent once" tells 1
 	check "$job: its file system grows" grows
-	check "$job: it is sent what changes" passes 4
+	check "$job: it is sent what changes" tells 4
 	check "$job: it is cut over" cuts_over
 	in_server 'cat /run/capture.out' >"$work/capture.out" || true
 	check "$job: it stays frozen" stays_frozen
