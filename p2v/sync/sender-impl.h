@@ -6,7 +6,8 @@
  *	sender-work.c   cuts the disks into pieces of work
  *	sender-lane.c   a lane: read, hash, compare, send
  *	sender-changed.c  the same for what has changed of pages that were brought over before
- *	sender-live.c   passes over disks that are in use, and the cutover
+ *	sender-live.c   passes over disks that are in use
+ *	sender-cutover.c  the end of them: frozen, the rest, the commit
  *	sender-commit.c the end: the receiver completes the job
  *	sender-credit.c what a lane has sent and is not acknowledged
  *	sender-read.c   reads from disks that fail here and there

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Passes over disks that a server writes to, and the cutover (live.h).
+ * Passes over disks that a server writes to (live.h).
  *
  * What is known of each disk is which blocks may differ from what was brought over
  * (`pending`).  A change becomes pending when it is taken, before anything is read,
@@ -9,10 +9,6 @@
  *
  * Blocks that change in every pass are left for the last one.  What is not used any
  * more by then is left as it is in the copy.
- *
- * The cutover commits only what was frozen all the time: if anything goes wrong
- * before, writers go on, and so do passes, unless there is nobody who could order
- * another one.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,40 +20,9 @@
 #include "p2v/base/format.h"
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
-#include "p2v/sync/forecast.h"
-#include "p2v/sync/sender-impl.h"
+#include "p2v/sync/sender-live-impl.h"
 
-#define NS_PER_SECOND 1000000000ull
 #define PAUSE_NS NS_PER_SECOND
-
-struct live_disk {
-	bool is_uncertain; /* all of it may differ */
-	bool is_compared; /* as a whole, since it is frozen */
-	struct extents used; /* when changes were taken last */
-	struct extents pending, newest; /* whole blocks: that may differ, that were taken last */
-	struct extents hot; /* changed again at once */
-};
-
-struct live {
-	struct run *run;
-	const struct live_options *options;
-	const struct live_source *source;
-	struct live_disk *disks;
-	size_t disk_count;
-	struct extents *sent; /* by the pass; one a disk */
-	struct forecast forecast;
-	double whole_seconds; /* of a pass by hash, of all disks */
-	struct live_state state;
-	uint64_t taken_ns; /* when changes were taken last */
-	uint64_t began_ns; /* the pass */
-	uint64_t progress_bytes; /* of all passes so far */
-	bool is_frozen;
-};
-
-static double seconds_since(uint64_t start_ns)
-{
-	return (run_now_ns() - start_ns) / (double)NS_PER_SECOND;
-}
 
 /* Changes in a part of it that is not used are none. */
 static struct err *take_disk(struct live *live, size_t number)
@@ -94,8 +59,7 @@ static struct err *take_disk(struct live *live, size_t number)
 	return NULL;
 }
 
-/* Every change up to now becomes pending. */
-static struct err *take_changes(struct live *live)
+struct err *live_take_changes(struct live *live)
 {
 	struct live_state *state = &live->state;
 	double seconds = live->taken_ns ? seconds_since(live->taken_ns) : 0;
@@ -237,8 +201,7 @@ static struct err *make_pass(struct live *live)
 	return NULL;
 }
 
-/* All that is pending, or without what changes all the time. */
-static struct err *send_pending(struct live *live, bool with_hot)
+struct err *live_send_pending(struct live *live, bool with_hot)
 {
 	for (size_t i = 0; i < live->disk_count; i++) {
 		CLEANUP_EXTENTS struct extents none = {0};
@@ -249,109 +212,6 @@ static struct err *send_pending(struct live *live, bool with_hot)
 				 &live->sent[i]);
 	}
 	return make_pass(live);
-}
-
-/* Whatever is in the way of it being compared as a whole while nobody may write. */
-static struct err *check_whole_fits(const struct live *live)
-{
-	char seconds[FORMAT_BYTES];
-
-	if (live->state.is_certain || live->whole_seconds * NS_PER_SECOND < live->options->freeze_limit_ns)
-		return NULL;
-	return err_advise(
-		err_refused("what has changed is not known for certain, and comparing all of the disks takes "
-			    "longer than the server may be frozen: %s",
-			    format_seconds(ceil(live->whole_seconds), seconds)),
-		"allow a longer --max-freeze, or stop the server and send its disks from the ISO");
-}
-
-static struct err *nothing_was_written(const struct live *live)
-{
-	char rest[FORMAT_BYTES];
-
-	if (!live->state.rest_bytes)
-		return NULL;
-	return err_advise(err_failed("%s were written while all file systems were frozen",
-				     format_size(live->state.rest_bytes, rest)),
-			  "something writes to the disks by itself (swap in a volume, a database on a raw "
-			  "device): stop it with --pre-freeze");
-}
-
-/* A disk that was compared since it is frozen needs no more than that nobody can have written: check() tells.
- */
-static bool is_in_doubt(const struct live *live)
-{
-	for (size_t i = 0; i < live->disk_count; i++)
-		if (live->disks[i].is_uncertain && !live->disks[i].is_compared)
-			return true;
-	return false;
-}
-
-static struct err *freeze(struct live *live)
-{
-	uint64_t start_ns = run_now_ns();
-
-	TRY(live->source->freeze(live->source->arg));
-	live->is_frozen = true;
-	forecast_learn_freeze(&live->forecast, seconds_since(start_ns));
-	return NULL;
-}
-
-static struct err *send_frozen(struct live *live)
-{
-	struct sender_cutover *cutover = &live->run->result->cutover;
-	uint64_t start_ns = run_now_ns(), frozen_ns;
-
-	TRY(freeze(live));
-	frozen_ns = run_now_ns();
-	TRY(take_changes(live));
-	*cutover = (struct sender_cutover){.freeze_ns = frozen_ns - start_ns,
-					   .rest_bytes = live->state.rest_bytes};
-	/* What was lost before the freeze may be noticed late. */
-	for (unsigned tries = 0; tries < 2; tries++) {
-		TRY(check_whole_fits(live));
-		TRY(send_pending(live, true));
-		TRY(take_changes(live));
-		TRY(nothing_was_written(live));
-		cutover->send_ns = run_now_ns() - frozen_ns;
-		if (!is_in_doubt(live))
-			return live->source->check(live->source->arg);
-	}
-	return err_advise(
-		err_failed("what changes on the disks cannot be told for certain, even while they are "
-			   "frozen"),
-		"stop the server, and send its disks from the ISO");
-}
-
-/* Why lanes have ended is in the run. */
-static const struct err *first_error(struct run *run, const struct err *err)
-{
-	LOCKED(&run->lock);
-
-	return run->err ? run->err : err;
-}
-
-static struct err *cut_over(struct live *live)
-{
-	struct err *err = check_whole_fits(live);
-
-	if (!err)
-		err = live->source->prepare(live->source->arg);
-	/* What that has written does not wait for the freeze. */
-	if (!err)
-		err = take_changes(live);
-	if (!err && live->state.is_certain)
-		err = send_pending(live, false);
-	if (!err)
-		err = send_frozen(live);
-	if (!err)
-		return NULL;
-	live->is_frozen = false;
-	live->run->result->cutover = (struct sender_cutover){0};
-	for (size_t i = 0; i < live->disk_count; i++)
-		live->disks[i].is_compared = false;
-	live->source->thaw(live->source->arg, first_error(live->run, err));
-	return err;
 }
 
 static struct err *not_converging(const struct live *live)
@@ -380,21 +240,6 @@ static void look_ahead(struct live *live)
 	state->is_ready = state->downtime_seconds * NS_PER_SECOND <= live->options->downtime_ns;
 	state->is_converging = state->is_ready || !state->is_certain || isinf(state->downtime_seconds) ||
 			       forecast_is_converging(&live->forecast);
-}
-
-/* Whether it is done. */
-static struct err *try_cutover(struct live *live, bool *ret_is_done)
-{
-	const struct live_source *source = live->source;
-	struct err *err = cut_over(live);
-
-	*ret_is_done = !err;
-	if (!err || live->options->cuts_over || live->run->stopping ||
-	    (source->is_over && source->is_over(source->arg)))
-		return err;
-	/* Whoever has ordered it was told why. */
-	err_free(err);
-	return NULL;
 }
 
 /* Passes begin this long after one another, or later. */
@@ -430,7 +275,7 @@ static struct err *go_on(struct live *live, bool *ret_is_done)
 	bool cuts_over;
 	enum live_order order;
 
-	TRY(take_changes(live));
+	TRY(live_take_changes(live));
 	live->state.pass++;
 	look_ahead(live);
 	cuts_over = options->cuts_over && live->state.is_ready;
@@ -440,11 +285,11 @@ static struct err *go_on(struct live *live, bool *ret_is_done)
 		return err_advise(err_refused("ended before the cutover"),
 				  "the same command goes on where this one was");
 	if (cuts_over || order == LIVE_CUT_OVER)
-		return try_cutover(live, ret_is_done);
+		return live_try_cutover(live, ret_is_done);
 	if (!live->state.is_converging && options->cuts_over)
 		return not_converging(live);
 	/* What changes all the time waits, but where nothing is known yet. */
-	return send_pending(live, live->state.is_ready || isinf(live->state.downtime_seconds));
+	return live_send_pending(live, live->state.is_ready || isinf(live->state.downtime_seconds));
 }
 
 static struct err *make_all_passes(struct live *live)
@@ -452,11 +297,11 @@ static struct err *make_all_passes(struct live *live)
 	bool is_done = false;
 
 	/* The first brings over all there is, whatever is said to have changed. */
-	TRY(take_changes(live));
+	TRY(live_take_changes(live));
 	for (size_t i = 0; i < live->disk_count; i++)
 		live->disks[i].is_uncertain = true;
 	live->state.is_certain = false;
-	TRY(send_pending(live, true));
+	TRY(live_send_pending(live, true));
 	while (!is_done) {
 		if (live->run->stopping)
 			return err_failed("stopped");
