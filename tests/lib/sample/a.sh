@@ -106,28 +106,11 @@ install_grub() {
 	return 1
 }
 
-write_facts() {
-	put "$1/facts" <<-EOT
-		FIRMWARE=bios
-		HARDWARE=physical-a
-		HOSTNAME=$HOSTNAME_A
-		PASSWORD=$SAMPLE_PASSWORD
-		MAC=$HW_A_MAC
-		INTERFACE=$HW_A_NIC_NAME
-		ADDRESS=$ADDRESS
-		GATEWAY=$GATEWAY
-		ROOT_DEVICE=/dev/sda1
-		CONSOLE=ttyS1
-	EOT
-}
-
 main() {
 	local tree=$1 out=$2
 	local root=$2/root
 
-	step "unpacking the Debian tree"
-	mkdir "$root"
-	tar -xf "$tree/tree.tar" -C "$root" --xattrs --xattrs-include='*'
+	unpack_tree "$tree" "$root"
 	step "installing this server's packages"
 	configure_system "$root"
 	install_in_tree "$root" grub-pc smartmontools ipmitool openipmi
@@ -140,7 +123,8 @@ main() {
 	rm -rf "$root"
 	step "installing GRUB in the appliance"
 	install_grub "$out/disk0.raw"
-	write_facts "$out"
+	write_facts "$out" FIRMWARE=bios HARDWARE=physical-a "HOSTNAME=$HOSTNAME_A" "MAC=$HW_A_MAC" \
+		"INTERFACE=$HW_A_NIC_NAME" "ADDRESS=$ADDRESS" "GATEWAY=$GATEWAY" ROOT_DEVICE=/dev/sda1 CONSOLE=ttyS1
 	seal "$out"
 	step "done"
 }

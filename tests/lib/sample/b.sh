@@ -159,22 +159,6 @@ make_nvram() {
 	rm -r "$out/shell" "$out/nvram.log"
 }
 
-write_facts() {
-	put "$1/facts" <<-EOT
-		FIRMWARE=uefi
-		HARDWARE=physical-b
-		HOSTNAME=$HOSTNAME_B
-		PASSWORD=$SAMPLE_PASSWORD
-		MAC=$HW_B_MAC
-		INTERFACE=$HW_B_NIC_NAME
-		ADDRESS=$ADDRESS
-		ADDRESS6=$ADDRESS6
-		GATEWAY=$GATEWAY
-		ROOT_DEVICE=$MAPPED-root
-		CONSOLE=ttyS0
-	EOT
-}
-
 main() {
 	local tree=$1 out=$2
 	local root=$2/root disk=$2/disk0.raw
@@ -184,9 +168,7 @@ main() {
 	start_appliance "$out" "$disk"
 	step "making file systems"
 	make_file_systems
-	step "unpacking the Debian tree"
-	mkdir "$root"
-	tar -xf "$tree/tree.tar" -C "$root" --xattrs --xattrs-include='*'
+	unpack_tree "$tree" "$root"
 	step "installing this server's packages"
 	configure_system "$root"
 	install_in_tree "$root" grub-efi-amd64 grub-efi-amd64-signed shim-signed \
@@ -203,7 +185,9 @@ main() {
 	rm -rf "$root"
 	step "making the NVRAM entry"
 	make_nvram "$out"
-	write_facts "$out"
+	write_facts "$out" FIRMWARE=uefi HARDWARE=physical-b "HOSTNAME=$HOSTNAME_B" "MAC=$HW_B_MAC" \
+		"INTERFACE=$HW_B_NIC_NAME" "ADDRESS=$ADDRESS" "ADDRESS6=$ADDRESS6" "GATEWAY=$GATEWAY" \
+		"ROOT_DEVICE=$MAPPED-root" CONSOLE=ttyS0
 	seal "$out"
 	step "done"
 }

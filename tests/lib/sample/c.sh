@@ -116,21 +116,6 @@ install_grub() {
 	grep -q 'insmod mdraid1x' "$1/grub.cfg"
 }
 
-write_facts() {
-	put "$1/facts" <<-EOT
-		FIRMWARE=bios
-		HARDWARE=physical-c
-		HOSTNAME=$HOSTNAME_C
-		PASSWORD=$SAMPLE_PASSWORD
-		MAC=$HW_C_MAC
-		INTERFACE=$HW_C_NIC_NAME
-		ADDRESS=$ADDRESS
-		GATEWAY=$GATEWAY
-		ROOT_DEVICE=$MAPPED-root
-		CONSOLE=ttyS0
-	EOT
-}
-
 main() {
 	local tree=$1 out=$2
 	local root=$2/root
@@ -141,9 +126,7 @@ main() {
 	start_appliance "$out" "$out/disk0.raw" "$out/disk1.raw"
 	step "making arrays and file systems"
 	make_file_systems
-	step "unpacking the Debian tree"
-	mkdir "$root"
-	tar -xf "$tree/tree.tar" -C "$root" --xattrs --xattrs-include='*'
+	unpack_tree "$tree" "$root"
 	step "installing this server's packages"
 	configure_system "$root"
 	install_in_tree "$root" grub-pc mdadm lvm2
@@ -157,7 +140,9 @@ main() {
 	install_grub "$out"
 	stop_appliance
 	rm -rf "$root"
-	write_facts "$out"
+	write_facts "$out" FIRMWARE=bios HARDWARE=physical-c "HOSTNAME=$HOSTNAME_C" "MAC=$HW_C_MAC" \
+		"INTERFACE=$HW_C_NIC_NAME" "ADDRESS=$ADDRESS" "GATEWAY=$GATEWAY" "ROOT_DEVICE=$MAPPED-root" \
+		CONSOLE=ttyS0
 	seal "$out"
 	step "done"
 }

@@ -107,6 +107,18 @@ ext4_options() {
 	printf '%s' '^metadata_csum_seed,^orphan_file'
 }
 
+# unpack_tree TREE ROOT: what TREE has packed becomes the folder ROOT.
+unpack_tree() {
+	step "unpacking the Debian tree"
+	mkdir "$2"
+	tar -xf "$1/tree.tar" -C "$2" --xattrs --xattrs-include='*'
+}
+
+# write_facts FOLDER NAME=VALUE...: what tests want to know of the server.
+write_facts() {
+	printf '%s\n' "${@:2}" "PASSWORD=$SAMPLE_PASSWORD" >"$1/facts"
+}
+
 # seal FOLDER: the images are sources for tests, which must not change them.
 seal() {
 	(cd "$1" && sha256sum -- *.raw >SHA256SUMS && chmod 444 -- *.raw)

@@ -177,19 +177,6 @@ set prefix=(\$root)/grub"
 	rm "$1/core.cfg" "$1/core.img" "$2.cfg"
 }
 
-write_facts() {
-	put "$1/facts" <<-EOT
-		FIRMWARE=bios
-		HARDWARE=physical-c
-		HOSTNAME=$HOSTNAME_D
-		PASSWORD=$SAMPLE_PASSWORD
-		MAC=$HW_C_MAC
-		INTERFACE=$HW_C_NIC_NAME
-		ROOT_DEVICE=$root_device
-		CONSOLE=ttyS0
-	EOT
-}
-
 # fill_disks OUT: what has been made in OUT/root.
 fill_disks() {
 	local out=$1 disk
@@ -220,16 +207,15 @@ main() {
 	lvm) make_group "$out" ;;
 	md) make_array "$out" ;;
 	esac
-	step "unpacking the Debian tree"
-	mkdir "$out/root"
-	tar -xf "$tree/tree.tar" -C "$out/root" --xattrs --xattrs-include='*'
+	unpack_tree "$tree" "$out/root"
 	configure_system "$out/root" "$layout"
 	step "making its initramfs"
 	make_initramfs "$out/root" "$root_type" ahci sd_mod "${modules[@]}" e1000e
 	write_menu "$out/root"
 	step "filling the disks"
 	fill_disks "$out"
-	write_facts "$out"
+	write_facts "$out" FIRMWARE=bios HARDWARE=physical-c "HOSTNAME=$HOSTNAME_D" "MAC=$HW_C_MAC" \
+		"INTERFACE=$HW_C_NIC_NAME" "ROOT_DEVICE=$root_device" CONSOLE=ttyS0
 	seal "$out"
 	step "done"
 }

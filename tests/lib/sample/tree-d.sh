@@ -39,9 +39,7 @@ main() {
 	local tree=$1 out=$2
 	local root=$2/root
 
-	step "unpacking the Debian tree"
-	mkdir "$root"
-	tar -xf "$tree/tree.tar" -C "$root" --xattrs --xattrs-include='*'
+	unpack_tree "$tree" "$root"
 	step "installing server d's packages"
 	download "$root"
 	install_in_tree "$root" "${PACKAGES[@]}"
