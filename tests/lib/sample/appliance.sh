@@ -51,3 +51,12 @@ appliance() {
 	done
 	return 1
 }
+
+# appliance_wait DEVICE...: until it has them; its kernel looks for partitions in its own time.
+appliance_wait() {
+	local device
+
+	for device in "$@"; do
+		appliance "debug sh \"timeout 60 sh -c 'until test -b $device; do sleep 1; done'\""
+	done
+}

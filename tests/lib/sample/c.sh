@@ -40,6 +40,7 @@ partition_disk() {
 make_array() {
 	local part=$(($1 + 1))
 
+	appliance_wait /dev/sda$part /dev/sdb$part
 	appliance "debug sh \"mdadm --create /dev/md$1 --run --assume-clean --level=1 --homehost=$HOSTNAME_C \
 		--name=$1 --raid-devices=2 /dev/sda$part /dev/sdb$part\""
 }

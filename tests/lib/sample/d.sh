@@ -62,6 +62,7 @@ partition_disk() {
 
 make_group() {
 	start_appliance "$1" "$1/disk0.raw"
+	appliance_wait /dev/sda3
 	appliance pvcreate /dev/sda3
 	appliance vgcreate $GROUP /dev/sda3
 	appliance lvcreate swap_1 $GROUP $SWAP_MIB
@@ -73,6 +74,7 @@ make_group() {
 # Both halves hold zeros, so they are equal already.
 make_array() {
 	start_appliance "$1" "$1/disk0.raw" "$1/disk1.raw"
+	appliance_wait /dev/sda3 /dev/sdb3
 	appliance "debug sh \"mdadm --create /dev/md0 --run --assume-clean --level=1 --homehost=$HOSTNAME_D \
 		--name=0 --raid-devices=2 --data-offset=1M /dev/sda3 /dev/sdb3\""
 	appliance 'debug sh "mdadm --detail --scan"' | grep ^ARRAY >"$1/array"
