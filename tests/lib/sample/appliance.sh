@@ -57,6 +57,6 @@ appliance_wait() {
 	local device
 
 	for device in "$@"; do
-		appliance "debug sh \"timeout 60 sh -c 'until test -b $device; do sleep 1; done'\""
+		appliance "debug sh \"for i in $(seq -s ' ' 60); do test -b $device && break; sleep 1; done; test -b $device\""
 	done
 }
