@@ -10,8 +10,6 @@
 
 #include "p2v/base/cleanup.h"
 
-#define USUAL_PLACE "/sys/kernel/debug"
-
 static struct err *open_folder(const char *path, int *ret_fd)
 {
 	*ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -19,15 +17,15 @@ static struct err *open_folder(const char *path, int *ret_fd)
 }
 
 /* The mount goes from sight at once, and from the kernel with the descriptor. */
-static struct err *mount_and_open(int *ret_fd)
+static struct err *mount_and_open(const char *type, int *ret_fd)
 {
-	char folder[] = "/tmp/p2v-debugfs.XXXXXX";
+	char folder[] = "/tmp/p2v-kernelfs.XXXXXX";
 	struct err *err;
 
 	if (!mkdtemp(folder))
 		return err_from_errno(errno, "%s", folder);
-	if (mount("debugfs", folder, "debugfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) {
-		err = err_from_errno(errno, "mounting debugfs");
+	if (mount(type, folder, type, MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) {
+		err = err_from_errno(errno, "mounting %s", type);
 	} else {
 		err = open_folder(folder, ret_fd);
 		umount2(folder, MNT_DETACH);
@@ -36,11 +34,21 @@ static struct err *mount_and_open(int *ret_fd)
 	return err;
 }
 
-struct err *kernelfs_open_debugfs(int *ret_fd)
+static struct err *open_or_mount(const char *usual_place, const char *type, long magic, int *ret_fd)
 {
 	struct statfs fs;
 
-	if (!statfs(USUAL_PLACE, &fs) && fs.f_type == DEBUGFS_MAGIC)
-		return open_folder(USUAL_PLACE, ret_fd);
-	return mount_and_open(ret_fd);
+	if (!statfs(usual_place, &fs) && fs.f_type == magic)
+		return open_folder(usual_place, ret_fd);
+	return mount_and_open(type, ret_fd);
+}
+
+struct err *kernelfs_open_debugfs(int *ret_fd)
+{
+	return open_or_mount("/sys/kernel/debug", "debugfs", DEBUGFS_MAGIC, ret_fd);
+}
+
+struct err *kernelfs_open_tracefs(int *ret_fd)
+{
+	return open_or_mount("/sys/kernel/tracing", "tracefs", TRACEFS_MAGIC, ret_fd);
 }

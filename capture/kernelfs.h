@@ -8,5 +8,7 @@
 /* "debugfs", as a folder's descriptor.  Where it is not mounted at its usual place it is mounted for us
  * alone: nothing stays of that but the descriptor. */
 struct err *kernelfs_open_debugfs(int *ret_fd) ERR_MUST_CHECK;
+/* "tracefs", likewise. */
+struct err *kernelfs_open_tracefs(int *ret_fd) ERR_MUST_CHECK;
 
 #endif
