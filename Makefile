@@ -129,18 +129,20 @@ $(O)/%.o: %.c $(O)/flags
 	@echo '  CC    $<'
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 
-# The program that runs in the kernel, within a header that loads it.
-$(O)/capture/%.bpf.o: capture/%.bpf.c capture/track-shared.h $(O)/flags
+# The programs that run in the kernel, within headers that load them.
+$(O)/capture/%.bpf.o: capture/%.bpf.c capture/track-mark.bpf.h capture/track-shared.h $(O)/flags
 	@mkdir -p $(@D)
 	@echo '  BPF   $<'
 	$(BPF_CC) -target bpf -g -O2 -Wall -Wextra -Werror -Wno-sign-compare -I. -idirafter /usr/include/$(shell $(CC) -dumpmachine) -c -o $@ $<
 $(O)/capture/%.skel.h: $(O)/capture/%.bpf.o
 	$(BPFTOOL) gen object $(O)/capture/$*_bpf.o $<
-	$(BPFTOOL) gen skeleton $(O)/capture/$*_bpf.o name $*_bpf >$@.new
+	$(BPFTOOL) gen skeleton $(O)/capture/$*_bpf.o name $(subst -,_,$*)_bpf >$@.new
 	mv $@.new $@
 $(O)/capture/track.skel.h: $(O)/capture/track.bpf.o
+$(O)/capture/track-points.skel.h: $(O)/capture/track-points.bpf.o
 $(O)/capture/track-bpf.o: $(O)/capture/track.skel.h
-$(O)/capture/track-bpf.o: CPPFLAGS += -isystem $(O)
+$(O)/capture/track-points.o: $(O)/capture/track-points.skel.h
+$(O)/capture/track-bpf.o $(O)/capture/track-points.o: CPPFLAGS += -isystem $(O)
 
 # Not our code: neither our warnings nor the sanitizers.
 BLAKE3_OBJ = $(addprefix $(O)/blake3/,$(addsuffix .o,$(basename $(BLAKE3_SRC))))

@@ -39,6 +39,8 @@ struct track_disk {
 struct tracker {
 	const struct track_tier *tier;
 	void *state; /* the tier's */
+	unsigned flags; /* the caller's */
+	bool are_marks_copied; /* a tier in the kernel: its maps cannot be mapped */
 	uint8_t *cells; /* the tier's; marks of all disks */
 	uint64_t cells_bytes;
 	uint32_t cell_bytes;
@@ -46,7 +48,7 @@ struct tracker {
 	size_t disk_count;
 	const struct log *log;
 	struct strv not_better; /* why better tiers are not used */
-	char *said; /* the last verdict's text */
+	char *guarantee; /* what is in use, in words */
 };
 
 /* A way to know what is written.  Where a function may be NULL it says so. */
@@ -57,8 +59,9 @@ struct track_tier {
 	/* Begins: sets state and cells.  On an error both stay as they were. */
 	struct err *(*start)(struct tracker *tracker);
 	void (*stop)(struct tracker *tracker); /* releases cells, too */
-	/* All that has happened until now is in cells and counts when it returns; NULL: it always is. */
+	/* All that has happened until now is in cells when it returns; NULL: it always is. */
 	void (*drain)(struct tracker *tracker);
+	/* The counts until now. */
 	void (*look)(struct tracker *tracker, size_t disk, struct track_counts *ret_seen);
 	/* How often the kernel skipped each event's program, for all disks. */
 	void (*look_misses)(struct tracker *tracker, uint64_t ret_misses[TRACK_EVENTS]);
@@ -69,8 +72,10 @@ struct track_tier {
 
 /* A discard's end does not tell all that it discarded, only its beginning does. */
 #define TRACK_TIER_VAGUE_DISCARDS (1u << 0)
+/* And that may be missing although the end was seen, which therefore proves nothing. */
+#define TRACK_TIER_SKIPPED_DISCARDS (1u << 1)
 
-extern const struct track_tier track_tier_bpf, track_tier_blktrace;
+extern const struct track_tier track_tier_bpf, track_tier_blktrace, track_tier_points;
 
 /* What a look at the disk's two sides gives, for ledger_open() and ledger_check(). */
 struct track_look {

@@ -19,6 +19,9 @@
  * are queued, and others given to the driver twice.  While the disk is busy they
  * are ahead of what is counted and prove nothing yet, so that the answer waits.
  *
+ * A discard's end may tell only how much was discarded, not all that was.  Where
+ * a beginning can have been skipped, too, it is proof only if nothing was discarded.
+ *
  * What is only known by its beginning may have been taken before it was on the
  * disk; who takes has to give it again when `unshown` grows (track-take.c).
  */
@@ -67,6 +70,7 @@ static void set_bases(struct ledger *ledger, const struct ledger_look *look)
 {
 	for (int event = 0; event < TRACK_EVENTS; event++)
 		set_base(ledger, look, event);
+	ledger->discarded_sectors = look->stat.discarded_sectors;
 	ledger->shortage = (struct ledger_sum){0};
 }
 
@@ -104,8 +108,10 @@ bool ledger_open(struct ledger *ledger, ledger_look_fn look, void *arg)
 			pause_shortly();
 		if (!look(arg, &now))
 			return false;
-		if (!i)
+		if (!i) {
 			set_base(ledger, &now, TRACK_COMPLETE);
+			ledger->discarded_sectors = now.stat.discarded_sectors;
+		}
 		sum = difference(&now, TRACK_COMPLETE);
 		above = minus(sum, ledger->events[TRACK_COMPLETE].base);
 		if (is_short(above)) {
@@ -149,6 +155,14 @@ static bool is_each_beginning_seen(const struct ledger *ledger, const struct led
 	return is_proof(ledger, look, TRACK_QUEUE, kind) || is_proof(ledger, look, TRACK_ISSUE, kind);
 }
 
+static bool is_each_end_seen(const struct ledger *ledger, const struct ledger_look *look, enum kind kind)
+{
+	if (kind == DISCARDED && look->are_ends_vague &&
+	    look->stat.discarded_sectors != ledger->discarded_sectors)
+		return false;
+	return is_proof(ledger, look, TRACK_COMPLETE, kind);
+}
+
 /* Whether, on a disk in use, this event may still turn out to be complete. */
 static bool may_prove(const struct ledger *ledger, const struct ledger_look *look, enum track_event event,
 		      enum kind kind)
@@ -189,7 +203,7 @@ static enum ledger_answer answer(struct ledger *ledger, const struct ledger_look
 		bool is_seen = is_each_beginning_seen(ledger, look, kind);
 
 		ledger->is_settled &= is_seen;
-		is_exact &= is_seen || is_proof(ledger, look, TRACK_COMPLETE, kind);
+		is_exact &= is_seen || is_each_end_seen(ledger, look, kind);
 	}
 	if (is_exact)
 		return LEDGER_EXACT;

@@ -22,6 +22,7 @@ struct ledger_look {
 	struct track_counts seen;
 	uint64_t misses[TRACK_EVENTS]; /* calls that the kernel skipped; read last, so that none of those that
 					* are not in `seen` is missing */
+	bool are_ends_vague; /* a discard's end proves nothing of its beginning, by which it is known */
 	bool is_steady; /* nothing moved while it was taken, so both sides are of one moment */
 };
 
@@ -34,6 +35,7 @@ struct ledger {
 		struct ledger_sum base; /* the difference when nothing was lost */
 		uint64_t misses;
 	} events[TRACK_EVENTS];
+	uint64_t discarded_sectors; /* counted when the base was set */
 	struct ledger_sum shortage; /* of ends shown, the largest since the base; none is above 0 */
 	uint64_t unshown; /* sectors, since it was opened: counted as done, but their end was not shown.  It
 			   * grows no later than at the check that proves that their beginning was. */

@@ -36,6 +36,7 @@ bool track_look(void *arg, struct ledger_look *ret_look)
 			      stat.discarded_sectors == ret_look->stat.discarded_sectors &&
 			      stat.writes_in_flight == ret_look->stat.writes_in_flight;
 	tracker->tier->look_misses(tracker, ret_look->misses);
+	ret_look->are_ends_vague = tracker->tier->flags & TRACK_TIER_SKIPPED_DISCARDS;
 	return true;
 }
 
@@ -190,11 +191,8 @@ bool tracker_is_quiet(struct tracker *tracker, size_t index)
 
 	if (!track_stat_look_counters(disk->reader, &stat))
 		return true;
-	if (!disk->objection) {
-		if (tracker->tier->drain)
-			tracker->tier->drain(tracker);
+	if (!disk->objection)
 		tracker->tier->look(tracker, index, &seen);
-	}
 	is_quiet = !stat.writes_in_flight && !memcmp(&stat, &disk->quiet_stat, sizeof stat) &&
 		   !memcmp(&seen, &disk->quiet_seen, sizeof seen);
 	disk->quiet_stat = stat;

@@ -26,7 +26,7 @@
 
 #include <bpf/bpf_core_read.h>
 
-#include "capture/track-shared.h"
+#include "capture/track-mark.bpf.h"
 
 char track_license[] SEC("license") = "GPL";
 
@@ -74,46 +74,15 @@ struct request___disk {
 	struct gendisk *rq_disk; /* until 5.16 */
 } KERNEL_STRUCT;
 
-/* enum req_op: the lowest bit is the direction, and from 32 on are commands of no meaning to the block layer.
- */
+/* From 32 on are commands of no meaning to the block layer. */
 #define OP_MASK 0xffu
-#define OP_READ 0u
-#define OP_DISCARD 3u
 #define OP_COMMANDS 32u
-#define OP_WRITES 1u
 #define SECTOR_SHIFT 9
 
 #define MINOR_BITS 20
 /* The most bios of one discard that the block layer puts into a request, MAX_DISCARD_SEGMENTS. */
 #define MAX_BIOS 256
 #define SMALL_CELLS 16u
-/* Of fine cells up to a whole coarse one, and of coarse ones of one request. */
-#define MAX_RUN (2 * TRACK_COARSE)
-
-/* By the kernel's device number; the tracker fills it in. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct track_disk_map);
-} disks SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__uint(key_size, 4);
-	__uint(value_size, TRACK_ELEMENT_BYTES);
-} cells SEC(".maps");
-
-/* [processor * disk_count + disk] */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct track_counts);
-} counts SEC(".maps");
 
 /* Which disk a queue of requests belongs to, where the kernel's own way there is not known: see command(). */
 struct {
@@ -123,8 +92,6 @@ struct {
 	__type(value, __u32);
 } queues SEC(".maps");
 
-/* Known before the program is checked, so that what does not apply is cut off. */
-const volatile __u32 disk_count = 1;
 const volatile __u32 queue_argument = 0;
 const volatile __u32 issue_argument = 0;
 
@@ -162,83 +129,6 @@ static __always_inline __u32 bio_device(struct bio *bio)
 	return device_number(bio->bi_bdev->bd_disk);
 }
 
-static __always_inline struct track_counts *counts_of(struct track_disk_map *disk)
-{
-	__u32 index = bpf_get_smp_processor_id() * disk_count + disk->index;
-
-	return bpf_map_lookup_elem(&counts, &index);
-}
-
-static __always_inline void mark(__u64 at)
-{
-	__u32 element = at / TRACK_ELEMENT_BYTES;
-	__u8 *bytes = bpf_map_lookup_elem(&cells, &element);
-
-	if (bytes)
-		bytes[at % TRACK_ELEMENT_BYTES] = 1;
-}
-
-/* Not static: the kernel checks such a function once, and not again for each call, turn by turn of its loop.
- */
-__noinline int mark_run(__u64 at, __u64 count)
-{
-	for (__u32 i = 0; i < MAX_RUN && i < count; i++)
-		mark(at + i);
-	return 0;
-}
-
-/* Marks cells [cell, end); false if there are more than one request can have. */
-__noinline int mark_cells(__u64 fine_at, __u64 coarse_at, __u64 cell, __u64 end)
-{
-	__u64 first = (cell + TRACK_COARSE - 1) >> TRACK_COARSE_SHIFT, behind = end >> TRACK_COARSE_SHIFT;
-
-	if (first >= behind) {
-		mark_run(fine_at + cell, end - cell);
-		return 1;
-	}
-	if (behind - first > MAX_RUN)
-		return 0;
-	mark_run(fine_at + cell, (first << TRACK_COARSE_SHIFT) - cell);
-	mark_run(coarse_at + first, behind - first);
-	mark_run(fine_at + (behind << TRACK_COARSE_SHIFT), end - (behind << TRACK_COARSE_SHIFT));
-	return 1;
-}
-
-static __always_inline void count(struct track_disk_map *disk, __u32 op, __u64 sectors, int event)
-{
-	struct track_counts *counters = counts_of(disk);
-
-	if (!counters)
-		return;
-	if (op == OP_DISCARD)
-		__sync_fetch_and_add(&counters->discarded_sectors[event], sectors);
-	else if (op & OP_WRITES)
-		__sync_fetch_and_add(&counters->written_sectors[event], sectors);
-}
-
-static __noinline int doubt(struct track_disk_map *disk)
-{
-	struct track_counts *counters = counts_of(disk);
-
-	if (counters)
-		__sync_fetch_and_add(&counters->beyond, 1);
-	return 0;
-}
-
-static __always_inline void mark_sectors(struct track_disk_map *disk, __u32 op, __u64 sector, __u64 sectors)
-{
-	struct track_area *area = op == OP_DISCARD ? &disk->discarded : &disk->written;
-	__u64 end = sector + sectors;
-
-	if (end > disk->sectors) {
-		doubt(disk);
-		return;
-	}
-	if (!mark_cells(area->fine_at, area->coarse_at, sector >> area->shift,
-			((end - 1) >> area->shift) + 1))
-		doubt(disk);
-}
-
 /* Marks one of several ranges: those of middling size roughly.  shape: the disk's sectors << 8 | area's
  * shift. False if it cannot be marked. */
 __noinline int mark_discard(__u64 fine_at, __u64 coarse_at, __u64 shape, __u64 sector, __u64 sectors)
@@ -254,8 +144,8 @@ __noinline int mark_discard(__u64 fine_at, __u64 coarse_at, __u64 shape, __u64 s
 	if (last - first < SMALL_CELLS) {
 		mark_run(fine_at + first, last + 1 - first);
 	} else {
-		mark(coarse_at + (first >> TRACK_COARSE_SHIFT));
-		mark(coarse_at + (last >> TRACK_COARSE_SHIFT));
+		mark_run(coarse_at + (first >> TRACK_COARSE_SHIFT), 1);
+		mark_run(coarse_at + (last >> TRACK_COARSE_SHIFT), 1);
 	}
 	return 1;
 }

@@ -29,10 +29,8 @@
 #define DISCARD_CELLS 4u
 
 static const char *const tier_names[] = {
-	[TRACKER_AUTO] = "auto",
-	[TRACKER_BPF] = "bpf",
-	[TRACKER_BLKTRACE] = "blktrace",
-	[TRACKER_HASH] = "hash",
+	[TRACKER_AUTO] = "auto",	  [TRACKER_BPF] = "bpf",   [TRACKER_BLKTRACE] = "blktrace",
+	[TRACKER_POINTS] = "tracepoints", [TRACKER_HASH] = "hash",
 };
 
 static const struct track_tier tier_hash = {
@@ -40,23 +38,48 @@ static const struct track_tier tier_hash = {
 	.guarantee = "nothing is known of what is written: everything is read and compared",
 };
 
-/* In the order in which TRACKER_AUTO tries them. */
-static const struct track_tier *const tiers[] = {&track_tier_bpf, &track_tier_blktrace, &tier_hash};
+/*
+ * In the order in which TRACKER_AUTO tries them.  Classic trace points come behind
+ * the log of requests: of commands sent past the block layer, a controller's polling
+ * of a DVD drive among them, kernels before 5.17 do not tell to which disk they
+ * go, so that all disks are in doubt all the time; the log is each disk's own.
+ */
+static const struct track_tier *const tiers[] = {&track_tier_bpf, &track_tier_blktrace, &track_tier_points,
+						 &tier_hash};
 
 const char *tracker_tier_name(enum tracker_tier tier)
 {
 	return tier_names[tier];
 }
 
-struct err *tracker_tier_parse(const char *name, enum tracker_tier *ret_tier)
+static bool find_tier(const char *name, enum tracker_tier *ret_tier)
 {
 	for (size_t i = 0; i < sizeof tier_names / sizeof *tier_names; i++) {
 		if (strcmp(name, tier_names[i]))
 			continue;
 		*ret_tier = i;
-		return NULL;
+		return true;
 	}
-	return err_advise(err_usage("'%s' is no way of tracking", name), "one of auto, bpf, blktrace, hash");
+	return false;
+}
+
+struct err *tracker_options_parse(const char *text, struct tracker_options *options)
+{
+	const char *comma = strchrnul(text, ',');
+	CLEANUP_FREE char *name = xasprintf("%.*s", (int)(comma - text), text);
+	bool has_switch = !strcmp(comma, ",no-mmap");
+	enum tracker_tier tier;
+
+	if ((*comma && !has_switch) || !find_tier(name, &tier))
+		return err_advise(
+			err_usage("'%s' is no way of tracking", text),
+			"one of auto, bpf, blktrace, tracepoints, hash; with ',no-mmap' behind it the "
+			"kernel's maps are not mapped");
+	if (has_switch && (tier == TRACKER_BLKTRACE || tier == TRACKER_HASH))
+		return err_usage("'%s': nothing is mapped there", text);
+	options->tier = tier;
+	options->flags = has_switch ? TRACKER_NO_MMAP : 0;
+	return NULL;
 }
 
 static struct err *open_disk(const char *device, struct track_disk *disk)
@@ -149,6 +172,7 @@ static struct err *choose_tier(struct tracker *tracker, enum tracker_tier wanted
 			return err;
 		log_debug(tracker->log, "%s", err_message(err));
 		strv_add(&tracker->not_better, err_message(err));
+		tracker->are_marks_copied = false;
 		err_free(err);
 	}
 	return err_failed("there is no such way of tracking");
@@ -161,6 +185,7 @@ struct err *tracker_start(const char *const *devices, size_t count, const struct
 	bool is_asked_for = options->tier == TRACKER_HASH;
 
 	tracker->tier = &tier_hash;
+	tracker->flags = options->flags;
 	tracker->log = options->log;
 	tracker->disks = xcalloc(count, sizeof *tracker->disks);
 	while (tracker->disk_count < count) {
@@ -170,6 +195,11 @@ struct err *tracker_start(const char *const *devices, size_t count, const struct
 	}
 	TRY(choose_cells(tracker, options->cell_bytes));
 	TRY(choose_tier(tracker, options->tier));
+	tracker->guarantee =
+		xasprintf("%s%s", tracker->tier->guarantee,
+			  tracker->are_marks_copied ? "; the marks are copied out of the kernel, "
+						      "whose maps are not mapped"
+						    : "");
 	for (size_t i = 0; i < count; i++) {
 		struct track_disk *disk = &tracker->disks[i];
 
@@ -194,14 +224,14 @@ void tracker_stop(struct tracker *tracker)
 	for (size_t i = 0; i < tracker->disk_count; i++)
 		close_disk(&tracker->disks[i]);
 	free(tracker->disks);
-	free(tracker->said);
+	free(tracker->guarantee);
 	strv_deinit(&tracker->not_better);
 	free(tracker);
 }
 
 const char *tracker_describe(const struct tracker *tracker)
 {
-	return tracker->tier->guarantee;
+	return tracker->guarantee;
 }
 
 enum tracker_tier tracker_tier(const struct tracker *tracker)
@@ -237,7 +267,7 @@ json_t *tracker_to_json(const struct tracker *tracker)
 	json_t *json = json_object(), *not_better = json_array(), *disks = json_array();
 
 	json_set_string(json, "tier", tier_names[tracker->tier->tier]);
-	json_set_string(json, "guarantee", tracker->tier->guarantee);
+	json_set_string(json, "guarantee", tracker->guarantee);
 	json_set_u64(json, "cell_bytes", tracker->cell_bytes);
 	for (size_t i = 0; i < tracker->not_better.count; i++)
 		json_array_append_new(not_better, json_string(tracker->not_better.items[i]));

@@ -35,23 +35,29 @@ enum tracker_tier {
 	TRACKER_AUTO, /* the first of these that the kernel has */
 	TRACKER_BPF, /* programs in the kernel that mark every request */
 	TRACKER_BLKTRACE, /* the kernel's log of requests, read all the time */
+	TRACKER_POINTS, /* programs in the kernel again, which know less and doubt more: track-points.bpf.c */
 	TRACKER_HASH, /* not at all: every take gives the whole disk, to be compared by hashes */
 };
 
-/* "bpf", "blktrace", "hash"; TRACKER_AUTO is "auto". */
+/* "bpf", "blktrace", "tracepoints", "hash"; TRACKER_AUTO is "auto". */
 const char *tracker_tier_name(enum tracker_tier tier);
-/* ERR_USAGE names what it does not know. */
-struct err *tracker_tier_parse(const char *name, enum tracker_tier *ret_tier) ERR_MUST_CHECK;
 
 #define TRACKER_CELL_BYTES (64u << 10)
+
+/* As if the kernel's maps could not be mapped: they are copied by system calls, as before 5.5. */
+#define TRACKER_NO_MMAP (1u << 0)
 
 /* Zero-initialised is fine. */
 struct tracker_options {
 	enum tracker_tier tier; /* not TRACKER_AUTO: this or an error */
+	unsigned flags; /* TRACKER_NO_MMAP */
 	uint32_t cell_bytes; /* what is told apart, a power of two; 0: TRACKER_CELL_BYTES, more on huge disks
 			      */
 	const struct log *log; /* warnings: every doubt; debug: why a tier cannot be had */
 };
+
+/* Sets tier and flags from "TIER" or "TIER,no-mmap".  ERR_USAGE names what it does not know. */
+struct err *tracker_options_parse(const char *text, struct tracker_options *options) ERR_MUST_CHECK;
 
 /*
  * Tracks whole disks, named by their device files ("/dev/sda"); their order is
@@ -64,8 +70,10 @@ struct err *tracker_start(const char *const *devices, size_t count, const struct
 void tracker_stop(struct tracker *tracker);
 
 /*
- * What was written, and what was discarded, since the last take: cleared by one
- * atomic exchange a cell, in whole cells, cut at the disk's end.  Both are added
+ * What was written, and what was discarded, since the last take: in whole cells,
+ * cut at the disk's end.  A mark is in one take only, and in no less: cells are
+ * cleared by an atomic exchange or, where they are copied, when no program can
+ * write to them any more (track-kernel.c).  Both are added
  * to the sets.  Discarded bytes have to be read again only where a file system
  * uses them.  True: only these; false: the disk is in doubt and ret_changed is
  * all of it, to be compared.

@@ -101,7 +101,7 @@ static struct err *start_tracker(struct send_live *live)
 	CLEANUP_FREE const char **devices = xcalloc(live->disks->count, sizeof *devices);
 
 	if (live->options->tracker)
-		TRY(tracker_tier_parse(live->options->tracker, &options.tier));
+		TRY(tracker_options_parse(live->options->tracker, &options));
 	for (size_t i = 0; i < live->disks->count; i++)
 		devices[i] = live->disks->disks[i].path;
 	TRY(tracker_start(devices, live->disks->count, &options, &live->tracker));

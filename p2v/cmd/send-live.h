@@ -28,7 +28,7 @@ struct send_live_options {
 	struct strv quiesce; /* services, as in live-quiesce.h */
 	const char *pre_freeze, *post_freeze; /* commands of the user's; NULL: none */
 	enum live_fence fence;
-	const char *tracker; /* a tier's name; NULL: the best */
+	const char *tracker; /* as tracker_options_parse() takes it; NULL: the best */
 	bool takes_all; /* also what nothing uses */
 	const struct log *log;
 };

@@ -132,7 +132,8 @@ static void print_help(void)
 	      "  --pre-freeze COMMAND   run before the freeze; --post-freeze COMMAND if the server goes on\n"
 	      "  --fence WHAT           what becomes of the server then: frozen (default), network: its\n"
 	      "                         interfaces go down too, poweroff, or none: it goes on as well\n"
-	      "  --tracker TIER         how writes are noticed: auto (default), bpf, blktrace, hash\n"
+	      "  --tracker TIER         how writes are noticed: auto (default), bpf, blktrace,\n"
+	      "                         tracepoints, hash; bpf,no-mmap and the like: without mapped memory\n"
 	      "  --json                 progress and result as JSON\n"
 	      "  --verbose              tell each step, and why parts of disks are sent whole\n",
 	      stdout);

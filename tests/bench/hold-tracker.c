@@ -14,7 +14,7 @@ static struct err *hold(const char *device, const char *tier_name)
 	struct tracker_verdict verdict;
 	char byte;
 
-	TRY(tracker_tier_parse(tier_name, &options.tier));
+	TRY(tracker_options_parse(tier_name, &options));
 	TRY(tracker_start(&device, 1, &options, &tracker));
 	puts("tracking");
 	fflush(stdout);

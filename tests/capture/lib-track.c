@@ -14,6 +14,7 @@
 #include "p2v/base/blk.h"
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
+#include "p2v/base/strv.h"
 #include "tests/base/lib-loop.h"
 #include "tests/base/lib-must.h"
 #include "tests/base/lib-nbd-server.h"
@@ -25,17 +26,32 @@
 #define QUIET_LIMIT_NS 20000000000ull
 #define PAUSE_NS 5000000
 
-static bool has_to_be_there(enum tracker_tier tier)
+const char *const rig_tiers[] = {"bpf",	     "bpf,no-mmap", "tracepoints", "tracepoints,no-mmap",
+				 "blktrace", NULL};
+
+static bool has_to_be_there(const char *tier)
 {
 	const char *tiers = getenv("P2V_TRACK_TIERS");
+	CLEANUP_STRV struct strv names = {0};
 
-	if (tiers)
-		return strstr(tiers, tracker_tier_name(tier)) != NULL;
-	return tier == TRACKER_BPF && !access("/sys/kernel/btf/vmlinux", F_OK);
+	/* Where there is the one, the kernel has what the others want. */
+	if (!tiers)
+		return strcmp(tier, "blktrace") && !access("/sys/kernel/btf/vmlinux", F_OK);
+	strv_split(&names, tiers, " ");
+	return strv_has(&names, tier);
 }
 
-bool rig_can(enum tracker_tier tier)
+static struct tracker_options options_of(const char *tier)
 {
+	struct tracker_options options = {0};
+
+	must(tracker_options_parse(tier, &options));
+	return options;
+}
+
+bool rig_can(const char *tier)
+{
+	struct tracker_options options = options_of(tier);
 	struct track_rig *rig;
 	const char *device;
 	struct tracker *tracker = NULL;
@@ -47,7 +63,7 @@ bool rig_can(enum tracker_tier tier)
 	if (!rig)
 		return false;
 	device = rig->device;
-	err = tracker_start(&device, 1, &(struct tracker_options){.tier = tier}, &tracker);
+	err = tracker_start(&device, 1, &options, &tracker);
 	if (err)
 		print_message("  %s\n", err_message(err));
 	tracker_stop(tracker);
@@ -133,13 +149,16 @@ static void show(void *arg, enum log_level level, const char *message)
 	print_message("  %s\n", message);
 }
 
-void rig_start(struct track_rig *rig, enum tracker_tier tier)
+void rig_start(struct track_rig *rig, const char *tier)
 {
 	static const struct log log = {.write = show, .max_level = LOG_LEVEL_DEBUG};
+	struct tracker_options options = options_of(tier);
 	const char *device = rig->device;
 
-	must(tracker_start(&device, 1, &(struct tracker_options){.tier = tier, .log = &log}, &rig->tracker));
-	assert_int_equal(tracker_tier(rig->tracker), tier);
+	options.log = &log;
+	must(tracker_start(&device, 1, &options, &rig->tracker));
+	assert_int_equal(tracker_tier(rig->tracker), options.tier);
+	rig->tier = tier;
 	rig_read(rig, rig->copy, 0, rig->size_bytes);
 }
 

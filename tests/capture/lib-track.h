@@ -15,6 +15,7 @@ struct track_rig {
 	uint64_t size_bytes;
 	uint8_t *copy;
 	struct tracker *tracker; /* of this one disk */
+	const char *tier; /* by which it was started */
 	int direct_fd; /* of the device, O_DIRECT */
 	/* Empty: all of it.  Else what was used when tracking began, or was written since: only what is in it
 	 * is taken over where it is discarded. */
@@ -24,19 +25,22 @@ struct track_rig {
 	bool is_whole;
 };
 
+/* Every way to track, as tracker_options_parse() has them; NULL behind the last. */
+extern const char *const rig_tiers[];
+
 /*
  * False where it cannot be tried: no root, no loop devices, no such tier in this
- * kernel.  P2V_TRACK_TIERS has the names of those that have to be there, and
+ * kernel.  P2V_TRACK_TIERS has the names of those that have to be there, with spaces between them, and
  * P2V_TRACK_DEVICE a disk that stands in for the loop device (which is no part of
  * some kernels): of the size that is asked for, and to be overwritten.
  */
-bool rig_can(enum tracker_tier tier);
+bool rig_can(const char *tier);
 
 /* A disk of random bytes, or of zeros; the caller starts the tracker. */
 struct track_rig *rig_make(uint64_t size_bytes);
 struct track_rig *rig_make_blank(uint64_t size_bytes);
 /* Starts tracking; the copy is then read. */
-void rig_start(struct track_rig *rig, enum tracker_tier tier);
+void rig_start(struct track_rig *rig, const char *tier);
 void rig_remove(struct track_rig *rig); /* takes NULL */
 
 /* One pass: takes, then reads what was given into the copy. */

@@ -20,13 +20,26 @@
 
 #include <bpf/bpf.h>
 
-static int program_of_link(int fd)
+#include "capture/kernelfs.h"
+#include "capture/track-event.h"
+#include "tests/base/lib-must.h"
+
+static const struct {
+	const char *program, *event;
+} hooks[] = {
+	{"track_queue", "block_bio_queue"},
+	{"track_issue", "block_rq_issue"},
+	{"track_complete", "block_rq_complete"},
+};
+
+static int program_of_link(int fd, enum bpf_link_type *ret_type)
 {
 	struct bpf_link_info info = {0};
 	__u32 bytes = sizeof info;
 
-	if (bpf_obj_get_info_by_fd(fd, &info, &bytes) || info.type != BPF_LINK_TYPE_RAW_TRACEPOINT)
+	if (bpf_obj_get_info_by_fd(fd, &info, &bytes))
 		return -1;
+	*ret_type = info.type;
 	return bpf_prog_get_fd_by_id(info.prog_id);
 }
 
@@ -47,21 +60,34 @@ static int is_link(int folder, const char *fd_name)
 	       !strcmp(target, "anon_inode:bpf_link");
 }
 
+static const char *event_of(const char *program)
+{
+	for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++)
+		if (!strcmp(hooks[i].program, program))
+			return hooks[i].event;
+	fail_msg("there is no program %s", program);
+	return NULL;
+}
+
 struct unhooked unhook(const char *program)
 {
-	struct unhooked found = {-1, -1};
+	struct unhooked found = {-1, -1, NULL};
 	DIR *folder = opendir("/proc/self/fd");
 	struct dirent *entry;
 	int nothing;
 
 	while ((entry = readdir(folder))) {
-		int program_fd =
-			is_link(dirfd(folder), entry->d_name) ? program_of_link(atoi(entry->d_name)) : -1;
+		enum bpf_link_type type = BPF_LINK_TYPE_UNSPEC;
+		int program_fd = is_link(dirfd(folder), entry->d_name)
+					 ? program_of_link(atoi(entry->d_name), &type)
+					 : -1;
 
 		if (program_fd < 0)
 			continue;
 		if (is_named(program_fd, program))
-			found = (struct unhooked){atoi(entry->d_name), program_fd};
+			found = (struct unhooked){atoi(entry->d_name), program_fd,
+						  type == BPF_LINK_TYPE_PERF_EVENT ? event_of(program)
+										   : NULL};
 		else
 			close(program_fd);
 	}
@@ -73,9 +99,22 @@ struct unhooked unhook(const char *program)
 	return found;
 }
 
+static int link_to_event(const struct unhooked *unhooked)
+{
+	int tracefs, event, link;
+
+	must(kernelfs_open_tracefs(&tracefs));
+	must(track_event_open(tracefs, unhooked->event, &event));
+	link = bpf_link_create(unhooked->program_fd, event, BPF_PERF_EVENT, NULL);
+	close(event);
+	close(tracefs);
+	return link;
+}
+
 void hook_again(struct unhooked unhooked)
 {
-	int link = bpf_raw_tracepoint_open(NULL, unhooked.program_fd);
+	int link = unhooked.event ? link_to_event(&unhooked)
+				  : bpf_raw_tracepoint_open(NULL, unhooked.program_fd);
 
 	assert_true(link >= 0);
 	assert_int_equal(dup2(link, unhooked.link_fd), unhooked.link_fd);

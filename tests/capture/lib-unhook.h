@@ -5,6 +5,7 @@
 
 struct unhooked {
 	int link_fd, program_fd;
+	const char *event; /* a classic trace point; NULL: a raw one */
 };
 
 /* Of this process's programs, the one with that name. */

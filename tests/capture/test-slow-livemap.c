@@ -174,7 +174,7 @@ static bool try_round(size_t kind, struct rng *rng, bool lies)
 	write_mark(folder, mark);
 	live_fs_start_writers(folder, rng, writers);
 	pause_ms(rng_below(rng, WARM_UP_MS));
-	rig_start(rig, TRACKER_BPF);
+	rig_start(rig, "bpf");
 	find_used(rig);
 	end_ns = run_now_ns() + rng_below(rng, MAX_ROUND_MS) * 1000000;
 	do {
@@ -210,7 +210,7 @@ static void test_live(void **state)
 	struct rng rng = {.state = time(NULL)};
 
 	(void)state;
-	if (!rig_can(TRACKER_BPF) || getenv("P2V_TRACK_DEVICE"))
+	if (!rig_can("bpf") || getenv("P2V_TRACK_DEVICE"))
 		skip();
 	print_message("seed %llu\n", (unsigned long long)rng.state);
 	for (int i = 0; i < (rounds ? atoi(rounds) : 1); i++)
@@ -224,7 +224,7 @@ static void test_lie(void **state)
 	struct rng rng = {.state = time(NULL)};
 
 	(void)state;
-	if (!rig_can(TRACKER_BPF) || getenv("P2V_TRACK_DEVICE"))
+	if (!rig_can("bpf") || getenv("P2V_TRACK_DEVICE"))
 		skip();
 	for (size_t kind = 0; kind < LIVE_FS_KINDS; kind++)
 		try_rounds(kind, &rng, true);

@@ -4,8 +4,8 @@
  * then the processes are killed at some moment, the file system is frozen, and
  * after the last take the copy must be the disk, byte by byte.
  *
- * Nothing may be in doubt on the way, although a kernel that hides a process of its own shows nobody what
- * ends in that process's time: the tracker makes up for it, and says so.
+ * Nothing may be in doubt on the way but by trace points, although a kernel that hides a process of its own
+ * shows nobody what ends in that process's time: the tracker makes up for it, and says so.
  *
  * P2V_TRACK_ROUNDS: how often for each file system and tier (2).
  */
@@ -24,6 +24,7 @@
 
 #include "p2v/base/mem.h"
 #include "p2v/base/run.h"
+#include "p2v/base/strv.h"
 #include "tests/base/lib-must.h"
 #include "tests/base/lib-rng.h"
 #include "tests/capture/lib-live-fs.h"
@@ -60,7 +61,7 @@ static void cut_over(struct track_rig *rig, const char *folder, struct totals *t
 }
 
 /* How many takes were of everything. */
-static unsigned try_round(size_t kind, enum tracker_tier tier, struct rng *rng)
+static unsigned try_round(size_t kind, const char *tier, struct rng *rng)
 {
 	struct track_rig *rig = rig_make_blank(LIVE_FS_DISK_BYTES);
 	CLEANUP_FREE char *folder = xasprintf("%s/mnt", rig->dir);
@@ -82,30 +83,35 @@ static unsigned try_round(size_t kind, enum tracker_tier tier, struct rng *rng)
 	cut_over(rig, folder, &totals);
 	assert_int_equal(umount(folder), 0);
 	assert_int_equal(rmdir(folder), 0);
-	print_message("%s by %s: %u takes, %u of everything, %llu MiB\n", live_fs_kinds[kind].name,
-		      tracker_tier_name(tier), totals.takes, totals.whole,
-		      (unsigned long long)totals.told_bytes >> 20);
+	print_message("%s by %s: %u takes, %u of everything, %llu MiB\n", live_fs_kinds[kind].name, tier,
+		      totals.takes, totals.whole, (unsigned long long)totals.told_bytes >> 20);
 	rig_remove(rig);
 	return totals.whole;
 }
 
 static void test_live(void **state)
 {
-	static const enum tracker_tier tiers[] = {TRACKER_BPF, TRACKER_BLKTRACE};
 	const char *rounds = getenv("P2V_TRACK_ROUNDS");
 	struct rng rng = {.state = time(NULL)};
 	unsigned tried = 0, doubted = 0;
 
 	(void)state;
 	print_message("seed %llu\n", (unsigned long long)rng.state);
-	for (size_t tier = 0; tier < sizeof tiers / sizeof *tiers; tier++) {
-		if (!rig_can(tiers[tier]))
+	for (size_t tier = 0; rig_tiers[tier]; tier++) {
+		/* Other programs and system calls on maps make the kernel skip these, which is seen. */
+		bool may_skip = str_starts_with(rig_tiers[tier], "tracepoints");
+
+		if (!rig_can(rig_tiers[tier]))
 			continue;
 		for (size_t kind = 0; kind < LIVE_FS_KINDS; kind++)
-			for (int i = 0; i < (rounds ? atoi(rounds) : 2); i++, tried++)
-				doubted += try_round(kind, tiers[tier], &rng) > 0;
+			for (int i = 0; i < (rounds ? atoi(rounds) : 2); i++) {
+				bool has_doubt = try_round(kind, rig_tiers[tier], &rng) > 0;
+
+				tried += !may_skip;
+				doubted += has_doubt && !may_skip;
+			}
 	}
-	print_message("%u captures, %u with a doubt\n", tried, doubted);
+	print_message("%u captures, %u with a doubt, trace points apart\n", tried, doubted);
 	assert_true(4 * doubted <= tried);
 }
 

@@ -126,7 +126,7 @@ static void plant_overflow(struct scene *scene)
 /* The next one begins anew: it reads everything. */
 static void plant_restart(struct scene *scene)
 {
-	enum tracker_tier tier = tracker_tier(scene->rig->tracker);
+	const char *tier = scene->rig->tier;
 
 	tracker_stop(take_ptr(scene->rig->tracker));
 	pause_randomly(scene, MAX_FAULT_MS);
@@ -151,25 +151,28 @@ static void plant_disk(struct scene *scene)
 
 static const struct fault {
 	const char *name;
-	enum tracker_tier tier;
+	const char *tier; /* NULL: of those whose programs run in the kernel, one by chance */
 	void (*plant)(struct scene *scene);
 	enum { MAY_DOUBT, HAS_NO_CAUSE, DOUBTS_FOR_GOOD } outcome;
 } faults[] = {
-	{"nothing", TRACKER_BPF, plant_nothing, HAS_NO_CAUSE},
-	{"all events are dropped", TRACKER_BPF, plant_all_dropped, MAY_DOUBT},
-	{"ends are dropped", TRACKER_BPF, plant_ends_dropped, MAY_DOUBT},
-	{"beginnings are dropped", TRACKER_BPF, plant_beginnings_dropped, MAY_DOUBT},
-	{"the kernel does not count", TRACKER_BPF, plant_not_counted, MAY_DOUBT},
-	{"the disk grows", TRACKER_BPF, plant_resized, DOUBTS_FOR_GOOD},
-	{"the map overflows", TRACKER_BPF, plant_overflow, MAY_DOUBT},
-	{"the tracker is restarted", TRACKER_BPF, plant_restart, MAY_DOUBT},
-	{"a disk is added", TRACKER_BPF, plant_disk, HAS_NO_CAUSE},
-	{"blktrace: nothing", TRACKER_BLKTRACE, plant_nothing, HAS_NO_CAUSE},
-	{"blktrace: the kernel does not count", TRACKER_BLKTRACE, plant_not_counted, MAY_DOUBT},
-	{"blktrace: the tracker is restarted", TRACKER_BLKTRACE, plant_restart, MAY_DOUBT},
-	{"blktrace: a disk is added", TRACKER_BLKTRACE, plant_disk, HAS_NO_CAUSE},
+	{"nothing", NULL, plant_nothing, HAS_NO_CAUSE},
+	{"all events are dropped", NULL, plant_all_dropped, MAY_DOUBT},
+	{"ends are dropped", NULL, plant_ends_dropped, MAY_DOUBT},
+	{"beginnings are dropped", NULL, plant_beginnings_dropped, MAY_DOUBT},
+	{"the kernel does not count", NULL, plant_not_counted, MAY_DOUBT},
+	{"the disk grows", NULL, plant_resized, DOUBTS_FOR_GOOD},
+	{"the map overflows", NULL, plant_overflow, MAY_DOUBT},
+	{"the tracker is restarted", NULL, plant_restart, MAY_DOUBT},
+	{"a disk is added", NULL, plant_disk, HAS_NO_CAUSE},
+	{"blktrace: nothing", "blktrace", plant_nothing, HAS_NO_CAUSE},
+	{"blktrace: the kernel does not count", "blktrace", plant_not_counted, MAY_DOUBT},
+	{"blktrace: the tracker is restarted", "blktrace", plant_restart, MAY_DOUBT},
+	{"blktrace: a disk is added", "blktrace", plant_disk, HAS_NO_CAUSE},
 };
 #define FAULTS (sizeof faults / sizeof *faults)
+
+static const char *const kernel_tiers[] = {"bpf", "bpf,no-mmap", "tracepoints", "tracepoints,no-mmap"};
+#define KERNEL_TIERS (sizeof kernel_tiers / sizeof *kernel_tiers)
 
 struct tally {
 	unsigned rounds, doubts, uncertain, causeless;
@@ -212,7 +215,8 @@ static void tear_down(struct scene *scene)
 	rig_remove(scene->rig);
 }
 
-static void try_fault(const struct fault *fault, size_t kind, struct rng *rng, struct tally *tally)
+static void try_fault(const struct fault *fault, const char *tier, size_t kind, struct rng *rng,
+		      struct tally *tally)
 {
 	struct scene scene = {.rng = rng};
 	pid_t writers[LIVE_WRITERS];
@@ -222,7 +226,7 @@ static void try_fault(const struct fault *fault, size_t kind, struct rng *rng, s
 	set_up(&scene, kind);
 	live_fs_start_writers(scene.folder, rng, writers);
 	pause_randomly(&scene, MAX_PAUSE_MS);
-	rig_start(scene.rig, fault->tier);
+	rig_start(scene.rig, tier);
 	take(&scene, &doubted);
 	pause_randomly(&scene, MAX_PAUSE_MS);
 	fault->plant(&scene);
@@ -236,7 +240,7 @@ static void try_fault(const struct fault *fault, size_t kind, struct rng *rng, s
 	doubted |= end.was_doubted;
 	is_certain = end.certainty == TRACKER_CERTAIN;
 	tear_down(&scene);
-	print_message("%u: %s, %s: %s%s\n", tally->rounds, live_fs_kinds[kind].name, fault->name,
+	print_message("%u: %s by %s, %s: %s%s\n", tally->rounds, live_fs_kinds[kind].name, tier, fault->name,
 		      is_certain ? "certain" : "uncertain", doubted ? ", after a doubt" : "");
 	tally->rounds++;
 	tally->doubts += doubted;
@@ -252,19 +256,23 @@ static void try_fault(const struct fault *fault, size_t kind, struct rng *rng, s
 static void test_planted(void **state)
 {
 	const char *count = getenv("P2V_LIVE_FAULTS");
-	bool can[] = {[TRACKER_BPF] = rig_can(TRACKER_BPF), [TRACKER_BLKTRACE] = rig_can(TRACKER_BLKTRACE)};
+	bool can_log = rig_can("blktrace");
 	struct rng rng = {.state = time(NULL)};
 	struct tally tally = {0};
 
 	(void)state;
-	if (getenv("P2V_TRACK_DEVICE") || !can[TRACKER_BPF])
+	if (getenv("P2V_TRACK_DEVICE"))
 		skip();
+	for (size_t i = 0; i < KERNEL_TIERS; i++)
+		if (!rig_can(kernel_tiers[i]))
+			skip();
 	print_message("seed %llu\n", (unsigned long long)rng.state);
 	for (unsigned i = 0; i < (count ? strtoul(count, NULL, 10) : FAULTS); i++) {
 		const struct fault *fault = &faults[i % FAULTS];
+		const char *tier = fault->tier ? fault->tier : kernel_tiers[rng_below(&rng, KERNEL_TIERS)];
 
-		if (can[fault->tier])
-			try_fault(fault, (i + i / FAULTS) % LIVE_FS_KINDS, &rng, &tally);
+		if (!fault->tier || can_log)
+			try_fault(fault, tier, (i + i / FAULTS) % LIVE_FS_KINDS, &rng, &tally);
 	}
 	print_message("%u faults: %u in doubt, %u of them to the end, %u without a cause; never certain of a "
 		      "difference\n",
@@ -281,11 +289,11 @@ static void test_control(void **state)
 	CLEANUP_EXTENTS struct extents changed = {0};
 
 	(void)state;
-	if (getenv("P2V_TRACK_DEVICE") || !rig_can(TRACKER_BPF))
+	if (getenv("P2V_TRACK_DEVICE") || !rig_can("bpf"))
 		skip();
 	set_up(&scene, 0);
 	live_fs_start_writers(scene.folder, &rng, writers);
-	rig_start(scene.rig, TRACKER_BPF);
+	rig_start(scene.rig, "bpf");
 	do
 		pause_ms(MAX_PAUSE_MS);
 	while (!rig_count_different(scene.rig));

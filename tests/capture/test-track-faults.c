@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What can go wrong with tracking is noticed, said, and made good by a look at everything. */
 #include <fcntl.h>
+#include <linux/blkpg.h>
 #include <linux/blktrace_api.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
@@ -32,10 +33,11 @@ static void write_one(const struct track_rig *rig, uint64_t at, uint8_t value)
 	assert_int_equal(pwrite(fd, buf, 4096, at), 4096);
 }
 
-static struct track_rig *make_tracked(enum tracker_tier tier)
+static struct track_rig *make_tracked(const char *tier)
 {
 	struct track_rig *rig;
 
+	print_message("  by %s\n", tier);
 	if (!rig_can(tier))
 		skip();
 	rig = rig_make(DISK_BYTES);
@@ -72,10 +74,9 @@ static void expect_made_good(struct track_rig *rig)
 static void test_all_programs_off(void **state)
 {
 	static const char *const names[] = {"track_queue", "track_issue", "track_complete"};
-	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	struct track_rig *rig = make_tracked(*state);
 	struct unhooked off[3];
 
-	(void)state;
 	write_one(rig, 1 << 20, 0x11);
 	rig_take(rig);
 	for (int i = 0; i < 3; i++)
@@ -94,10 +95,9 @@ static void test_all_programs_off(void **state)
  * once more. */
 static void test_end_not_seen(void **state)
 {
-	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	struct track_rig *rig = make_tracked(*state);
 	struct unhooked off;
 
-	(void)state;
 	write_one(rig, 3 << 20, 0x11);
 	rig_wait_quiet(rig);
 	rig_take(rig);
@@ -120,13 +120,69 @@ static void test_end_not_seen(void **state)
 	rig_remove(rig);
 }
 
+/* False where there are none on such disks. */
+static bool make_partition(const struct track_rig *rig, int number, uint64_t start, uint64_t bytes)
+{
+	struct blkpg_partition partition = {.start = start, .length = bytes, .pno = number};
+	struct blkpg_ioctl_arg call = {
+		.op = BLKPG_ADD_PARTITION, .datalen = sizeof partition, .data = &partition};
+	struct loop_info64 info;
+	CLEANUP_FD int fd = open(rig->device, O_RDWR | O_CLOEXEC);
+
+	assert_int_equal(ioctl(fd, LOOP_GET_STATUS64, &info), 0);
+	info.lo_flags |= LO_FLAGS_PARTSCAN;
+	return !ioctl(fd, LOOP_SET_STATUS64, &info) && !ioctl(fd, BLKPG, &call);
+}
+
+/* When it is queued, a write to a partition may be named by that: it is known all the same. */
+static void test_partition(void **state)
+{
+	struct track_rig *rig = make_tracked(*state), part = {0};
+	struct unhooked issue, complete;
+
+	tracker_stop(take_ptr(rig->tracker));
+	if (!make_partition(rig, 1, 4 << 20, 8 << 20)) {
+		rig_remove(rig);
+		skip();
+	}
+	rig_start(rig, *state);
+	issue = unhook("track_issue");
+	complete = unhook("track_complete");
+	part.device = xasprintf("%sp1", rig->device);
+	write_one(&part, 3 << 20, 0x22);
+	free(part.device);
+	hook_again(issue);
+	hook_again(complete);
+	rig_wait_quiet(rig);
+	rig_expect(rig, TRACKER_SO_FAR, "did not show the end");
+	rig_take(rig);
+	assert_false(rig->is_whole);
+	assert_int_equal(rig->changed.count, 1);
+	assert_int_equal(rig->changed.ranges[0].start, 7 << 20);
+	assert_int_equal(rig_count_different(rig), 0);
+	rig_remove(rig);
+}
+
+/* Those that come later were not known when they were first written to. */
+static void test_new_partition(void **state)
+{
+	struct track_rig *rig = make_tracked(*state);
+
+	if (!make_partition(rig, 1, 4 << 20, 8 << 20)) {
+		rig_remove(rig);
+		skip();
+	}
+	rig_expect(rig, TRACKER_IN_DOUBT, "partitions");
+	expect_made_good(rig);
+	rig_remove(rig);
+}
+
 /* A request's end alone is enough. */
 static void test_beginning_not_seen(void **state)
 {
-	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	struct track_rig *rig = make_tracked(*state);
 	struct unhooked queue = unhook("track_queue"), issue = unhook("track_issue");
 
-	(void)state;
 	write_one(rig, 7 << 20, 0x22);
 	hook_again(queue);
 	hook_again(issue);
@@ -150,9 +206,8 @@ static void set_flag(const struct track_rig *rig, const char *name, const char *
 
 static void test_not_counted(void **state)
 {
-	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	struct track_rig *rig = make_tracked(*state);
 
-	(void)state;
 	set_flag(rig, "iostats", "0");
 	write_one(rig, 7 << 20, 0x22);
 	rig_expect(rig, TRACKER_IN_DOUBT, "iostats");
@@ -167,9 +222,8 @@ static void test_not_counted(void **state)
 /* Also if it was switched back before anybody looked. */
 static void test_not_counted_for_a_moment(void **state)
 {
-	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	struct track_rig *rig = make_tracked(*state);
 
-	(void)state;
 	set_flag(rig, "iostats", "0");
 	write_one(rig, 7 << 20, 0x22);
 	set_flag(rig, "iostats", "1");
@@ -181,10 +235,9 @@ static void test_not_counted_for_a_moment(void **state)
 
 static void test_resized(void **state)
 {
-	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	struct track_rig *rig = make_tracked(*state);
 	CLEANUP_FD int fd = open(rig->device, O_RDWR | O_CLOEXEC);
 
-	(void)state;
 	assert_int_equal(truncate(rig->file, DISK_BYTES + (8 << 20)), 0);
 	assert_int_equal(ioctl(fd, LOOP_SET_CAPACITY, 0), 0);
 	for (int i = 0; i < 2; i++) {
@@ -198,10 +251,9 @@ static void test_resized(void **state)
 /* Written behind the end that was, then cut back to it. */
 static void test_resized_for_a_moment(void **state)
 {
-	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	struct track_rig *rig = make_tracked(*state);
 	CLEANUP_FD int fd = open(rig->device, O_RDWR | O_CLOEXEC);
 
-	(void)state;
 	assert_int_equal(truncate(rig->file, DISK_BYTES + (8 << 20)), 0);
 	assert_int_equal(ioctl(fd, LOOP_SET_CAPACITY, 0), 0);
 	write_one(rig, DISK_BYTES + (1 << 20), 0x22);
@@ -215,11 +267,10 @@ static void test_resized_for_a_moment(void **state)
 
 static void test_exchanged(void **state)
 {
-	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	struct track_rig *rig = make_tracked(*state);
 	CLEANUP_FD int fd = open(rig->device, O_RDWR | O_CLOEXEC), file = open(rig->file, O_RDWR | O_CLOEXEC);
 	struct loop_config config = {.fd = file};
 
-	(void)state;
 	/* Free only once nobody has it open. */
 	close(rig->direct_fd);
 	rig->direct_fd = -1;
@@ -252,15 +303,17 @@ static void test_no_requests(void **state)
 }
 
 /* Starts tracking this disk, and is killed at once. */
-static void track_and_die(const char *device, enum tracker_tier tier)
+static void track_and_die(const char *device, const char *tier)
 {
 	pid_t pid = fork();
 	int status;
 
 	if (!pid) {
+		struct tracker_options options = {0};
 		struct tracker *tracker;
 
-		err_free(tracker_start(&device, 1, &(struct tracker_options){.tier = tier}, &tracker));
+		err_free(tracker_options_parse(tier, &options));
+		err_free(tracker_start(&device, 1, &options, &tracker));
 		raise(SIGKILL);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -270,13 +323,12 @@ static void track_and_die(const char *device, enum tracker_tier tier)
 /* Killed at once; whoever comes next tracks again. */
 static void test_killed(void **state)
 {
-	struct track_rig *rig = make_tracked(TRACKER_BPF);
+	struct track_rig *rig = make_tracked(*state);
 
-	(void)state;
-	track_and_die(rig->device, TRACKER_BPF);
+	track_and_die(rig->device, *state);
 	write_one(rig, 7 << 20, 0x22);
 	tracker_stop(take_ptr(rig->tracker));
-	rig_start(rig, TRACKER_BPF);
+	rig_start(rig, *state);
 	write_one(rig, 9 << 20, 0x22);
 	rig_wait_quiet(rig);
 	rig_take(rig);
@@ -289,7 +341,7 @@ static void test_killed(void **state)
 /* The reader does not get to read, until the kernel's log of requests is full. */
 static void test_log_full(void **state)
 {
-	struct track_rig *rig = make_tracked(TRACKER_BLKTRACE);
+	struct track_rig *rig = make_tracked("blktrace");
 	CLEANUP_FD int fd = open(rig->device, O_RDWR | O_CLOEXEC | O_DIRECT);
 	CLEANUP_FREE uint8_t *buf = aligned_alloc(4096, 4096);
 	pid_t tracked = getpid(), writer = fork();
@@ -319,11 +371,11 @@ static void test_log_left(void **state)
 	struct track_rig *rig;
 
 	(void)state;
-	if (!rig_can(TRACKER_BLKTRACE))
+	if (!rig_can("blktrace"))
 		skip();
 	rig = rig_make(DISK_BYTES);
-	track_and_die(rig->device, TRACKER_BLKTRACE);
-	rig_start(rig, TRACKER_BLKTRACE);
+	track_and_die(rig->device, "blktrace");
+	rig_start(rig, "blktrace");
 	expect_followed(rig);
 	rig_remove(rig);
 }
@@ -347,11 +399,11 @@ static void test_log_of_others(void **state)
 	int fd;
 
 	(void)state;
-	if (!rig_can(TRACKER_BLKTRACE))
+	if (!rig_can("blktrace"))
 		skip();
 	rig = rig_make(DISK_BYTES);
 	fd = open(rig->device, O_RDONLY | O_CLOEXEC);
-	track_and_die(rig->device, TRACKER_BLKTRACE);
+	track_and_die(rig->device, "blktrace");
 	ioctl(fd, BLKTRACESTOP);
 	assert_int_equal(ioctl(fd, BLKTRACETEARDOWN), 0);
 	assert_int_equal(ioctl(fd, BLKTRACESETUP, &setup), 0);
@@ -365,7 +417,7 @@ static void test_log_of_others(void **state)
 /* Two at once are one too many; what to do is said. */
 static void test_log_taken(void **state)
 {
-	struct track_rig *rig = make_tracked(TRACKER_BLKTRACE);
+	struct track_rig *rig = make_tracked("blktrace");
 	const char *device = rig->device;
 	struct tracker *second = NULL;
 	struct err *err =
@@ -379,19 +431,27 @@ static void test_log_taken(void **state)
 	rig_remove(rig);
 }
 
+/* The test is told the tier. */
+#define BY(test, tier) cmocka_unit_test_prestate(test, (char[]){tier})
+#define BY_EACH(test) \
+	BY(test, "bpf"), BY(test, "bpf,no-mmap"), BY(test, "tracepoints"), BY(test, "tracepoints,no-mmap")
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all_programs_off),
-		cmocka_unit_test(test_end_not_seen),
-		cmocka_unit_test(test_beginning_not_seen),
-		cmocka_unit_test(test_not_counted),
-		cmocka_unit_test(test_not_counted_for_a_moment),
-		cmocka_unit_test(test_resized),
-		cmocka_unit_test(test_resized_for_a_moment),
-		cmocka_unit_test(test_exchanged),
+		BY_EACH(test_all_programs_off),
+		BY_EACH(test_end_not_seen),
+		BY_EACH(test_beginning_not_seen),
+		BY_EACH(test_partition),
+		BY(test_new_partition, "tracepoints"),
+		BY(test_new_partition, "tracepoints,no-mmap"),
+		BY_EACH(test_not_counted),
+		BY_EACH(test_not_counted_for_a_moment),
+		BY_EACH(test_resized),
+		BY_EACH(test_resized_for_a_moment),
+		BY_EACH(test_exchanged),
 		cmocka_unit_test(test_no_requests),
-		cmocka_unit_test(test_killed),
+		BY_EACH(test_killed),
 		cmocka_unit_test(test_log_full),
 		cmocka_unit_test(test_log_left),
 		cmocka_unit_test(test_log_of_others),

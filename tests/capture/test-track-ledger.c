@@ -22,7 +22,7 @@ struct side {
 
 struct fake {
 	struct side side;
-	bool is_discard, is_steady, is_gone;
+	bool is_discard, is_steady, is_gone, are_ends_vague;
 };
 
 static bool look(void *arg, struct ledger_look *ret_look)
@@ -30,7 +30,8 @@ static bool look(void *arg, struct ledger_look *ret_look)
 	const struct fake *fake = arg;
 	__u64 *seen = fake->is_discard ? ret_look->seen.discarded_sectors : ret_look->seen.written_sectors;
 
-	*ret_look = (struct ledger_look){.is_steady = fake->is_steady};
+	*ret_look =
+		(struct ledger_look){.is_steady = fake->is_steady, .are_ends_vague = fake->are_ends_vague};
 	if (fake->is_discard)
 		ret_look->stat.discarded_sectors = fake->side.counted;
 	else
@@ -72,6 +73,36 @@ static const struct {
 	{"others skipped at all stages", {700, 5, 5, 5}, {708, 13, 13, 13, 0, 1, 1, 1}, LEDGER_OVER, 0, 0},
 	{"skipped before", {700, 5, 5, 5, 0, 9, 9, 9}, {708, 13, 13, 13, 0, 9, 9, 9}, LEDGER_EXACT, 0, 0},
 };
+
+/* Where a discard's end does not tell all that was discarded, and its beginning can be skipped. */
+static const struct {
+	const char *name;
+	bool is_discard;
+	struct side before, after;
+	enum ledger_answer answer;
+} vague_cases[] = {
+	{"a discard was seen", true, {700, 5, 5, 5}, {708, 13, 5, 13}, LEDGER_EXACT},
+	{"its end was not", true, {700, 5, 5, 5}, {708, 13, 5, 5}, LEDGER_EXACT},
+	{"its beginning was not", true, {700, 5, 5, 5}, {708, 5, 5, 13}, LEDGER_OVER},
+	{"others' beginnings were skipped", true, {700, 5, 5, 5}, {708, 13, 5, 13, 0, 1}, LEDGER_OVER},
+	{"none while others were skipped", true, {700, 5, 5, 5}, {700, 5, 5, 5, 0, 1, 1}, LEDGER_EXACT},
+	{"a write's beginning was not seen", false, {700, 5, 5, 5}, {708, 5, 5, 13}, LEDGER_EXACT},
+};
+
+static void test_vague_ends(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof vague_cases / sizeof *vague_cases; i++) {
+		struct fake fake = {vague_cases[i].before, vague_cases[i].is_discard, true, false, true};
+		struct ledger ledger;
+		uint64_t sectors;
+
+		print_message("%s\n", vague_cases[i].name);
+		assert_true(ledger_open(&ledger, look, &fake));
+		fake.side = vague_cases[i].after;
+		assert_int_equal(ledger_check(&ledger, look, &fake, &sectors), vague_cases[i].answer);
+	}
+}
 
 static void test_answers(void **state)
 {
@@ -274,10 +305,10 @@ static void test_cells(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers),	    cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_unshown),	    cmocka_unit_test(test_gone),
-		cmocka_unit_test(test_opened_busy), cmocka_unit_test(test_opened_between),
-		cmocka_unit_test(test_cells),
+		cmocka_unit_test(test_answers),	       cmocka_unit_test(test_vague_ends),
+		cmocka_unit_test(test_kinds),	       cmocka_unit_test(test_unshown),
+		cmocka_unit_test(test_gone),	       cmocka_unit_test(test_opened_busy),
+		cmocka_unit_test(test_opened_between), cmocka_unit_test(test_cells),
 	};
 
 	return cmocka_run_group_tests_name("track ledger", tests, NULL, NULL);

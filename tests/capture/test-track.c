@@ -29,8 +29,6 @@
 #define MAX_BYTES (256u << 10)
 #define PROCESSES 4
 
-static const enum tracker_tier all_tiers[] = {TRACKER_BPF, TRACKER_BLKTRACE};
-
 static uint8_t *random_buffer(struct rng *rng)
 {
 	uint8_t *buf = aligned_alloc(4096, MAX_BYTES);
@@ -178,14 +176,14 @@ static void test_every_way(void **state)
 	struct rng rng = {.state = 17};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof all_tiers / sizeof *all_tiers; i++) {
+	for (size_t i = 0; rig_tiers[i]; i++) {
 		struct track_rig *rig;
 
-		print_message("--- %s\n", tracker_tier_name(all_tiers[i]));
-		if (!rig_can(all_tiers[i]))
+		print_message("--- %s\n", rig_tiers[i]);
+		if (!rig_can(rig_tiers[i]))
 			continue;
 		rig = rig_make(DISK_BYTES);
-		rig_start(rig, all_tiers[i]);
+		rig_start(rig, rig_tiers[i]);
 		for (size_t way = 0; way < sizeof ways / sizeof *ways; way++)
 			try_way(rig, way, &rng);
 		rig_remove(rig);
@@ -196,15 +194,15 @@ static void test_every_way(void **state)
 static void test_no_more_than_that(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof all_tiers / sizeof *all_tiers; i++) {
+	for (size_t i = 0; rig_tiers[i]; i++) {
 		CLEANUP_FREE uint8_t *buf = aligned_alloc(4096, 4096);
 		CLEANUP_FD int fd = -1;
 		struct track_rig *rig;
 
-		if (!rig_can(all_tiers[i]))
+		if (!rig_can(rig_tiers[i]))
 			continue;
 		rig = rig_make(DISK_BYTES);
-		rig_start(rig, all_tiers[i]);
+		rig_start(rig, rig_tiers[i]);
 		fd = open(rig->device, O_RDWR | O_CLOEXEC | O_DIRECT);
 		memset(buf, 1, 4096);
 		assert_int_equal(pread(fd, buf, 4096, 9 << 20), 4096);
@@ -227,7 +225,7 @@ static void test_hash(void **state)
 	(void)state;
 	if (!rig)
 		skip();
-	rig_start(rig, TRACKER_HASH);
+	rig_start(rig, "hash");
 	for (int i = 0; i < 2; i++) {
 		rig_take(rig);
 		assert_true(rig->is_whole);
@@ -256,14 +254,51 @@ static void test_refusals(void **state)
 
 static void test_tier_names(void **state)
 {
-	enum tracker_tier tier;
+	static const char *const refused[] = {"magic",
+					      "",
+					      "bpf,",
+					      "bpf,no-btf",
+					      "no-mmap",
+					      "hash,no-mmap",
+					      "blktrace,no-mmap",
+					      "bpf,no-mmap,no-mmap"};
+	struct tracker_options options = {0};
 
 	(void)state;
 	for (int i = TRACKER_AUTO; i <= TRACKER_HASH; i++) {
-		must(tracker_tier_parse(tracker_tier_name(i), &tier));
-		assert_int_equal(tier, i);
+		must(tracker_options_parse(tracker_tier_name(i), &options));
+		assert_int_equal(options.tier, i);
+		assert_int_equal(options.flags, 0);
 	}
-	must_fail(tracker_tier_parse("magic", &tier), ERR_USAGE);
+	must(tracker_options_parse("tracepoints,no-mmap", &options));
+	assert_int_equal(options.tier, TRACKER_POINTS);
+	assert_int_equal(options.flags, TRACKER_NO_MMAP);
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+		must_fail(tracker_options_parse(refused[i], &options), ERR_USAGE);
+}
+
+/* What is in use is said: in words, and to programs. */
+static void test_told(void **state)
+{
+	(void)state;
+	for (size_t i = 0; rig_tiers[i]; i++) {
+		bool are_copied = strstr(rig_tiers[i], ",no-mmap");
+		struct track_rig *rig;
+		json_t *json;
+
+		if (!rig_can(rig_tiers[i]))
+			continue;
+		rig = rig_make(DISK_BYTES);
+		rig_start(rig, rig_tiers[i]);
+		assert_int_equal(strstr(tracker_describe(rig->tracker), "copied") != NULL, are_copied);
+		json = tracker_to_json(rig->tracker);
+		assert_string_equal(json_string_value(json_object_get(json, "tier")),
+				    tracker_tier_name(tracker_tier(rig->tracker)));
+		assert_string_equal(json_string_value(json_object_get(json, "guarantee")),
+				    tracker_describe(rig->tracker));
+		json_decref(json);
+		rig_remove(rig);
+	}
 }
 
 int main(void)
@@ -271,7 +306,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_way),  cmocka_unit_test(test_no_more_than_that),
 		cmocka_unit_test(test_hash),	   cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_tier_names),
+		cmocka_unit_test(test_tier_names), cmocka_unit_test(test_told),
 	};
 
 	return cmocka_run_group_tests_name("track", tests, NULL, NULL);

@@ -47,6 +47,7 @@ for suite in ${P2V_TRACK_SUITES:-bullseye bookworm trixie}; do
 		echo "no kernel of $suite to be had: left out"
 		continue
 	fi
-	check "$suite: every way to write is seen by every tier" track "$suite" 'bpf blktrace'
+	check "$suite: every way to write is seen by every tier" track "$suite" \
+		'bpf bpf,no-mmap tracepoints tracepoints,no-mmap blktrace'
 done
 finish
