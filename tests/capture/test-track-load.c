@@ -25,7 +25,7 @@
 #define DISK_BYTES (48u << 20)
 #define CELLS (DISK_BYTES / CELL)
 #define WRITERS 4
-#define MAX_ROUNDS 8
+#define MAX_ROUNDS 20
 
 struct round {
 	unsigned takes;

@@ -32,7 +32,7 @@ is_held() {
 
 # capture KIND MIB TIER ROUND
 capture() {
-	local job=$1-$3-$4-$$
+	local job=$1-${3//,/-}-$4-$$
 	make_server "$1" "$2" || return
 	check "$1, $3: a server that works is captured" live "$job" --all --cutover --downtime 20 --tracker "$3"
 	check "$1, $3: it stays frozen" is_frozen
@@ -175,6 +175,8 @@ for round in $(seq "$rounds"); do
 	capture ext4 64 auto "$round"
 	capture xfs 320 auto "$round"
 	capture btrfs 128 auto "$round"
+	capture xfs 320 bpf,no-mmap "$round"
+	capture ext4 64 tracepoints,no-mmap "$round"
 	capture ext4 64 hash "$round"
 done
 used ext4 96
