@@ -35,7 +35,7 @@ P2V_TRACK_DEVICE=/dev/vda P2V_TRACK_TIERS="$tiers" /test-track 2>&1'
 # track SUITE TIERS
 track() {
 	make_disk
-	"$root/tests/lib/agent-guest" --timeout 600 --disk "$disk" --file "$work/program.tar" \
+	"$root/tests/lib/agent-guest" --timeout 1200 --disk "$disk" --file "$work/program.tar" \
 		--log "$work/console" "$1" "tiers='$2'; $commands"
 }
 
