@@ -12,6 +12,10 @@
 #ifndef CAPTURE_TRACK_MARK_BPF_H
 #define CAPTURE_TRACK_MARK_BPF_H
 
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
 #include "capture/track-shared.h"
 
 /* enum req_op: the lowest bit is the direction. */
