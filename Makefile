@@ -316,7 +316,7 @@ $(foreach test,$(TESTS),$(eval $(call one_test,$(test))))
 check: deps
 	@P2V_POWER_CUTS=$${P2V_POWER_CUTS:-4000} P2V_CROSS_SEEDS=$${P2V_CROSS_SEEDS:-20} P2V_DAMAGES=$${P2V_DAMAGES:-1000} \
 	  $(MAKE) --no-print-directory $(slow_tests) tools check-fast check-format check-layers check-size lint
-	@P2V_TRACK_SUITES=$${P2V_TRACK_SUITES:-bullseye} $(PROVE_ENV) tests/lib/run-tests $(O) $(slow_tests) $(check_scripts)
+	@P2V_TRACK_SUITES=$${P2V_TRACK_SUITES:-bullseye} P2V_TRACK_ROUNDS=$${P2V_TRACK_ROUNDS:-1} $(PROVE_ENV) tests/lib/run-tests $(O) $(slow_tests) $(check_scripts)
 	@$(MAKE) --no-print-directory fuzz
 
 .PHONY: check-fast
@@ -335,7 +335,7 @@ check-all: check
 	  $(O)/tests/sync/test-sync-hostile $(O)/tests/sync/test-sync-interrupted
 	@$(PROVE_ENV) P2V_SYNC_KILLS=200 P2V_RECEIVED_SERVERS='a2 b' tests/lib/run-tests $(O) \
 	  tests/e2e/sync-kills.sh tests/e2e/convert-received.sh
-	@$(PROVE_ENV) P2V_TRACK_ROUNDS=100 tests/lib/run-tests $(O) $(O)/tests/capture/test-slow-track-live
+	@$(PROVE_ENV) P2V_TRACK_ROUNDS=25 tests/lib/run-tests $(O) $(O)/tests/capture/test-slow-track-live
 	@$(PROVE_ENV) P2V_TRACK_SUITES='bookworm trixie' tests/lib/run-tests $(O) tests/e2e/track-guests.sh
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(long_scripts)
 
