@@ -214,21 +214,35 @@ static bool look_busy(void *arg, struct ledger_look *ret_look)
 	return true;
 }
 
+/* *looks: at which of them it begins. */
+static void open_exactly(struct ledger *ledger, ledger_look_fn opening, unsigned *looks, struct fake *rest)
+{
+	uint64_t sectors;
+
+	assert_true(ledger_open(ledger, opening, looks));
+	assert_int_equal(ledger_check(ledger, look, rest, &sectors), LEDGER_EXACT);
+}
+
+static void expect_short(struct ledger *ledger, struct fake *rest, uint64_t wanted_sectors)
+{
+	uint64_t sectors;
+
+	assert_int_equal(ledger_check(ledger, look, rest, &sectors), LEDGER_SHORT);
+	assert_int_equal(sectors, wanted_sectors);
+}
+
 static void test_opened_busy(void **state)
 {
 	struct fake rest = {{.counted = 80000, .completed = 80100}, false, true, false};
 	struct ledger ledger;
 	unsigned looks = 1;
-	uint64_t sectors;
 
 	(void)state;
-	assert_true(ledger_open(&ledger, look_busy, &looks));
-	assert_int_equal(ledger_check(&ledger, look, &rest, &sectors), LEDGER_EXACT);
+	open_exactly(&ledger, look_busy, &looks, &rest);
 	looks = 1;
 	assert_true(ledger_open(&ledger, look_busy, &looks));
 	rest.side.completed--;
-	assert_int_equal(ledger_check(&ledger, look, &rest, &sectors), LEDGER_SHORT);
-	assert_int_equal(sectors, 1);
+	expect_short(&ledger, &rest, 1);
 }
 
 /* Whoever completes a request stands still between showing and counting it: nothing is in flight. */
@@ -250,14 +264,11 @@ static void test_opened_between(void **state)
 		{.counted = 708, .queued = 108, .issued = 108, .completed = 108}, true, true, false};
 	struct ledger ledger;
 	unsigned looks = 0;
-	uint64_t sectors;
 
 	(void)state;
-	assert_true(ledger_open(&ledger, look_interrupted, &looks));
-	assert_int_equal(ledger_check(&ledger, look, &rest, &sectors), LEDGER_EXACT);
+	open_exactly(&ledger, look_interrupted, &looks, &rest);
 	rest.side.counted += 8;
-	assert_int_equal(ledger_check(&ledger, look, &rest, &sectors), LEDGER_SHORT);
-	assert_int_equal(sectors, 8);
+	expect_short(&ledger, &rest, 8);
 }
 
 /* What is marked is taken once, whatever the disk's size. */
