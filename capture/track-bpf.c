@@ -107,7 +107,7 @@ static void bpf_drain(struct tracker *tracker)
 
 static void bpf_look(struct tracker *tracker, size_t disk, struct track_counts *ret_seen)
 {
-	const struct bpf_state *state = tracker->state;
+	struct bpf_state *state = tracker->state;
 
 	track_kernel_look(&state->kernel, disk, ret_seen);
 }

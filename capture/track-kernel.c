@@ -267,12 +267,13 @@ void track_kernel_drain(struct track_kernel *kernel)
 	kernel->is_lost = true;
 }
 
-void track_kernel_look(const struct track_kernel *kernel, size_t disk, struct track_counts *ret_seen)
+void track_kernel_look(struct track_kernel *kernel, size_t disk, struct track_counts *ret_seen)
 {
 	track_values_sum(&kernel->counts, disk, ret_seen);
 }
 
 char *track_kernel_find_loss(const struct track_kernel *kernel)
 {
-	return kernel->is_lost ? xstrdup("the marks in the kernel cannot be read") : NULL;
+	return kernel->is_lost ? xstrdup("the marks in the kernel cannot be read")
+			       : track_values_find_loss(&kernel->counts);
 }

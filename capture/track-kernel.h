@@ -18,6 +18,7 @@ struct track_values {
 	unsigned processors, words;
 	uint64_t *memory; /* the mapping, or room for one value of each processor */
 	size_t bytes;
+	bool is_lost; /* they could not be read */
 };
 
 struct track_kernel {
@@ -54,7 +55,7 @@ void track_kernel_forget_name(const struct track_kernel *kernel, dev_t number);
 
 /* A tier's drain(), look() and find_loss(). */
 void track_kernel_drain(struct track_kernel *kernel);
-void track_kernel_look(const struct track_kernel *kernel, size_t disk, struct track_counts *ret_seen);
+void track_kernel_look(struct track_kernel *kernel, size_t disk, struct track_counts *ret_seen);
 char *track_kernel_find_loss(const struct track_kernel *kernel);
 
 /* Likewise of another map of such values, `count` for each processor. */
@@ -62,7 +63,8 @@ struct err *track_values_configure(struct track_values *values, const struct tra
 				   struct bpf_map *map, uint32_t count) ERR_MUST_CHECK;
 struct err *track_values_open(struct track_values *values) ERR_MUST_CHECK;
 void track_values_close(struct track_values *values);
-/* Of all processors; 0 what cannot be read. */
-void track_values_sum(const struct track_values *values, uint32_t index, void *ret_sums);
+/* Of all processors.  What cannot be read is 0 and remembered, as a loss of find_loss(). */
+void track_values_sum(struct track_values *values, uint32_t index, void *ret_sums);
+char *track_values_find_loss(const struct track_values *values);
 
 #endif

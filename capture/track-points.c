@@ -190,7 +190,7 @@ static void points_drain(struct tracker *tracker)
 
 static void points_look(struct tracker *tracker, size_t disk, struct track_counts *ret_seen)
 {
-	const struct points_state *state = tracker->state;
+	struct points_state *state = tracker->state;
 	struct track_calls calls;
 
 	track_kernel_look(&state->kernel, disk, ret_seen);
@@ -198,7 +198,7 @@ static void points_look(struct tracker *tracker, size_t disk, struct track_count
 	ret_seen->commands += calls.nameless_commands;
 }
 
-static void look_skipped(const struct points_state *state, uint64_t ret_skipped[TRACK_EVENTS])
+static void look_skipped(struct points_state *state, uint64_t ret_skipped[TRACK_EVENTS])
 {
 	struct track_calls calls;
 
@@ -259,6 +259,8 @@ static char *points_find_loss(struct tracker *tracker, size_t disk)
 	struct points_state *state = tracker->state;
 	char *loss = track_kernel_find_loss(&state->kernel);
 
+	if (!loss)
+		loss = track_values_find_loss(&state->calls);
 	return loss ? loss : follow_partitions(tracker, state, disk);
 }
 

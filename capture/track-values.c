@@ -61,16 +61,23 @@ void track_values_close(struct track_values *values)
 	values->memory = NULL;
 }
 
-void track_values_sum(const struct track_values *values, uint32_t index, void *ret_sums)
+void track_values_sum(struct track_values *values, uint32_t index, void *ret_sums)
 {
 	size_t step = (size_t)(values->stride ? values->stride : 1) * values->words;
 	const uint64_t *words = values->memory + (values->stride ? index * values->words : 0);
 	uint64_t *sums = ret_sums;
 
 	memset(sums, 0, values->words * sizeof *sums);
-	if (!values->stride && bpf_map_lookup_elem(bpf_map__fd(values->map), &index, values->memory))
+	if (!values->stride && bpf_map_lookup_elem(bpf_map__fd(values->map), &index, values->memory)) {
+		values->is_lost = true;
 		return;
+	}
 	for (unsigned processor = 0; processor < values->processors; processor++, words += step)
 		for (unsigned i = 0; i < values->words; i++)
 			sums[i] += __atomic_load_n(&words[i], __ATOMIC_ACQUIRE);
+}
+
+char *track_values_find_loss(const struct track_values *values)
+{
+	return values->is_lost ? xstrdup("the counters in the kernel cannot be read") : NULL;
 }

@@ -108,11 +108,13 @@ static void look_for_doubts(struct tracker *tracker, size_t index)
 {
 	struct track_disk *disk = &tracker->disks[index];
 	struct track_counts seen;
-	char *loss = tracker->tier->find_loss ? tracker->tier->find_loss(tracker, index) : NULL;
+	char *loss;
 
+	tracker->tier->look(tracker, index, &seen);
+	/* Behind the look, which may itself find that something cannot be read. */
+	loss = tracker->tier->find_loss ? tracker->tier->find_loss(tracker, index) : NULL;
 	if (loss)
 		track_doubt(tracker, disk, loss);
-	tracker->tier->look(tracker, index, &seen);
 	if (seen.commands != disk->commands)
 		track_doubt(tracker, disk,
 			    xstrdup("a program sent commands to the disk itself, of which nobody can tell "

@@ -52,12 +52,19 @@ static int is_named(int program_fd, const char *name)
 	       !strncmp(info.name, name, sizeof info.name - 1);
 }
 
-static int is_link(int folder, const char *fd_name)
+static int is_of(int folder, const char *fd_name, const char *kind)
 {
 	char target[64] = "";
 
-	return readlinkat(folder, fd_name, target, sizeof target - 1) > 0 &&
-	       !strcmp(target, "anon_inode:bpf_link");
+	return readlinkat(folder, fd_name, target, sizeof target - 1) > 0 && !strcmp(target, kind);
+}
+
+static void put_nothing_in_place_of(int fd)
+{
+	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	assert_int_equal(dup2(nothing, fd), fd);
+	close(nothing);
 }
 
 static const char *event_of(const char *program)
@@ -74,11 +81,10 @@ struct unhooked unhook(const char *program)
 	struct unhooked found = {-1, -1, NULL};
 	DIR *folder = opendir("/proc/self/fd");
 	struct dirent *entry;
-	int nothing;
 
 	while ((entry = readdir(folder))) {
 		enum bpf_link_type type = BPF_LINK_TYPE_UNSPEC;
-		int program_fd = is_link(dirfd(folder), entry->d_name)
+		int program_fd = is_of(dirfd(folder), entry->d_name, "anon_inode:bpf_link")
 					 ? program_of_link(atoi(entry->d_name), &type)
 					 : -1;
 
@@ -93,9 +99,7 @@ struct unhooked unhook(const char *program)
 	}
 	closedir(folder);
 	assert_true(found.link_fd >= 0);
-	nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	assert_int_equal(dup2(nothing, found.link_fd), found.link_fd);
-	close(nothing);
+	put_nothing_in_place_of(found.link_fd);
 	return found;
 }
 
@@ -120,4 +124,30 @@ void hook_again(struct unhooked unhooked)
 	assert_int_equal(dup2(link, unhooked.link_fd), unhooked.link_fd);
 	close(link);
 	close(unhooked.program_fd);
+}
+
+static int is_map(int fd, const char *name)
+{
+	struct bpf_map_info info = {0};
+	__u32 bytes = sizeof info;
+
+	return !bpf_obj_get_info_by_fd(fd, &info, &bytes) && !strcmp(info.name, name);
+}
+
+void lose_map(const char *name)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	struct dirent *entry;
+	int lost = 0;
+
+	while ((entry = readdir(folder))) {
+		int fd = atoi(entry->d_name);
+
+		if (!is_of(dirfd(folder), entry->d_name, "anon_inode:bpf-map") || !is_map(fd, name))
+			continue;
+		put_nothing_in_place_of(fd);
+		lost++;
+	}
+	closedir(folder);
+	assert_int_equal(lost, 1);
 }

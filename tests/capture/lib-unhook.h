@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Takes the tracker's programs in the kernel off their events, and puts them back: a planted loss. */
+/* Takes from the tracker what it has in the kernel, a planted loss: programs off their events, and maps. */
 #ifndef TESTS_CAPTURE_LIB_UNHOOK_H
 #define TESTS_CAPTURE_LIB_UNHOOK_H
 
@@ -11,5 +11,8 @@ struct unhooked {
 /* Of this process's programs, the one with that name. */
 struct unhooked unhook(const char *program);
 void hook_again(struct unhooked unhooked);
+
+/* Of this process's maps, the one with that name cannot be read any more. */
+void lose_map(const char *name);
 
 #endif

@@ -91,6 +91,26 @@ static void test_all_programs_off(void **state)
 	rig_remove(rig);
 }
 
+static void expect_counters_needed(const char *tier, const char *map)
+{
+	struct track_rig *rig = make_tracked(tier);
+
+	expect_followed(rig);
+	lose_map(map);
+	rig_expect(rig, TRACKER_IN_DOUBT, "counters in the kernel cannot be read");
+	rig_remove(rig);
+}
+
+static void test_counters_lost(void **state)
+{
+	expect_counters_needed(*state, "counts");
+}
+
+static void test_calls_lost(void **state)
+{
+	expect_counters_needed(*state, "calls");
+}
+
 /* What was written is marked all the same, but might have been too early: so what was taken before is given
  * once more. */
 static void test_end_not_seen(void **state)
@@ -440,6 +460,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BY_EACH(test_all_programs_off),
+		BY(test_counters_lost, "bpf,no-mmap"),
+		BY(test_counters_lost, "tracepoints,no-mmap"),
+		BY(test_calls_lost, "tracepoints,no-mmap"),
 		BY_EACH(test_end_not_seen),
 		BY_EACH(test_beginning_not_seen),
 		BY_EACH(test_partition),
