@@ -136,6 +136,16 @@ static __always_inline void count(struct track_disk_map *disk, __u32 op, __u64 s
 		__sync_fetch_and_add(&counters->written_sectors[event], sectors);
 }
 
+/* One that may have changed the disk; NULL: another disk. */
+static __always_inline int note_command(struct track_disk_map *disk)
+{
+	struct track_counts *counters = disk ? counts_of(disk) : NULL;
+
+	if (counters)
+		__sync_fetch_and_add(&counters->commands, 1);
+	return 0;
+}
+
 static __noinline int doubt(struct track_disk_map *disk)
 {
 	struct track_counts *counters = counts_of(disk);

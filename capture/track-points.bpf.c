@@ -98,16 +98,10 @@ static __always_inline int command(const struct record *record)
 {
 	struct track_disk_map *disk = bpf_map_lookup_elem(&disks, &record->device);
 	struct track_calls *here = calls_here();
-	struct track_counts *counters;
 
 	if (!record->device && here)
 		__sync_fetch_and_add(&here->nameless_commands, 1);
-	if (!disk)
-		return 0;
-	counters = counts_of(disk);
-	if (counters)
-		__sync_fetch_and_add(&counters->commands, 1);
-	return 0;
+	return note_command(disk);
 }
 
 SEC("raw_tp/block_bio_queue")
@@ -131,64 +125,50 @@ int show_complete(void *ctx)
 	return note_shown(TRACK_COMPLETE);
 }
 
+/* A discard's record has its range when it is queued alone. */
+static __always_inline int request(const struct record *record, int event)
+{
+	__u32 op = op_of(record);
+	struct track_disk_map *disk;
+
+	if (op == OP_READ || !record->sectors)
+		return 0;
+	disk = bpf_map_lookup_elem(&disks, &record->device);
+	if (!disk)
+		return 0;
+	if (op == OP_WRITE || event == TRACK_QUEUE)
+		mark_sectors(disk, op, record->sector, record->sectors);
+	count(disk, op, record->sectors, event);
+	return 0;
+}
+
 /* May name a partition, of which the tracker has told, too; the sector is the disk's. */
 SEC("tracepoint/block/block_bio_queue")
 int track_queue(void *ctx)
 {
 	struct record record = {0};
-	struct track_disk_map *disk;
-	__u32 op;
 
 	read_record(ctx, TRACK_QUEUE, &record);
-	op = op_of(&record);
-	if (op == OP_READ || !record.sectors)
-		return 0;
-	disk = bpf_map_lookup_elem(&disks, &record.device);
-	if (!disk)
-		return 0;
-	mark_sectors(disk, op, record.sector, record.sectors);
-	count(disk, op, record.sectors, TRACK_QUEUE);
-	return 0;
+	return request(&record, TRACK_QUEUE);
 }
 
 SEC("tracepoint/block/block_rq_issue")
 int track_issue(void *ctx)
 {
 	struct record record = {0};
-	struct track_disk_map *disk;
 
 	read_record(ctx, TRACK_ISSUE, &record);
 	if (is_command(&record))
 		return command(&record);
 	/* Having seen a discard here proves nothing. */
-	if (op_of(&record) != OP_WRITE || !record.sectors)
-		return 0;
-	disk = bpf_map_lookup_elem(&disks, &record.device);
-	if (!disk)
-		return 0;
-	mark_sectors(disk, OP_WRITE, record.sector, record.sectors);
-	count(disk, OP_WRITE, record.sectors, TRACK_ISSUE);
-	return 0;
+	return op_of(&record) == OP_WRITE ? request(&record, TRACK_ISSUE) : 0;
 }
 
 SEC("tracepoint/block/block_rq_complete")
 int track_complete(void *ctx)
 {
 	struct record record = {0};
-	struct track_disk_map *disk;
-	__u32 op;
 
 	read_record(ctx, TRACK_COMPLETE, &record);
-	if (is_command(&record))
-		return command(&record);
-	op = op_of(&record);
-	if (op == OP_READ || !record.sectors)
-		return 0;
-	disk = bpf_map_lookup_elem(&disks, &record.device);
-	if (!disk)
-		return 0;
-	if (op == OP_WRITE)
-		mark_sectors(disk, op, record.sector, record.sectors);
-	count(disk, op, record.sectors, TRACK_COMPLETE);
-	return 0;
+	return is_command(&record) ? command(&record) : request(&record, TRACK_COMPLETE);
 }

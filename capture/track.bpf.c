@@ -187,7 +187,6 @@ static __always_inline int command(struct request *rq, __u32 op, __u32 device)
 {
 	struct track_disk_map *disk = bpf_map_lookup_elem(&disks, &device);
 	__u64 queue = (__u64)rq->q;
-	struct track_counts *counters;
 	__u32 *known;
 
 	if (!(op & OP_WRITES) && rq->__data_len)
@@ -197,12 +196,7 @@ static __always_inline int command(struct request *rq, __u32 op, __u32 device)
 		if (known)
 			disk = bpf_map_lookup_elem(&disks, known);
 	}
-	if (!disk)
-		return 0;
-	counters = counts_of(disk);
-	if (counters)
-		__sync_fetch_and_add(&counters->commands, 1);
-	return 0;
+	return note_command(disk);
 }
 
 static __always_inline void remember_queue(struct request *rq, __u32 device)
