@@ -72,7 +72,7 @@ ends_well() {
 		return
 	fi
 	# Killed when it had decided, before the receiver knew: it stays frozen, and a person says what counts.
-	if "$p2v" status --dir "$work/jobs" | grep -q "$1.*held since"; then
+	if "$p2v" status --dir "$work/jobs" | grep "$1.*held since" >/dev/null; then
 		echo held >>"$work/outcomes"
 		return
 	fi

@@ -27,7 +27,7 @@ start_live() {
 
 # Asking by freezing would be in the sender's way.
 is_held() {
-	cat /proc/[0-9]*/wchan 2>/dev/null | grep -q percpu_rwsem_wait
+	grep -qs percpu_rwsem_wait /proc/[0-9]*/wchan
 }
 
 # capture KIND MIB TIER ROUND

@@ -78,7 +78,7 @@ make_array() {
 	appliance "debug sh \"mdadm --create /dev/md0 --run --assume-clean --level=1 --homehost=$HOSTNAME_D \
 		--name=0 --raid-devices=2 --data-offset=1M /dev/sda3 /dev/sdb3\""
 	appliance 'debug sh "mdadm --detail --scan"' | grep ^ARRAY >"$1/array"
-	appliance 'debug sh "mdadm --examine /dev/sda3"' | grep -q 'Data Offset : 2048 sectors'
+	appliance 'debug sh "mdadm --examine /dev/sda3"' | grep 'Data Offset : 2048 sectors' >/dev/null
 	stop_appliance
 	root_at_mib=$((ROOT_START_MIB + 1))
 }
