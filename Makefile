@@ -336,7 +336,9 @@ check-all: check
 	@$(PROVE_ENV) P2V_SYNC_KILLS=200 P2V_RECEIVED_SERVERS='a2 b' tests/lib/run-tests $(O) \
 	  tests/e2e/sync-kills.sh tests/e2e/convert-received.sh
 	@$(PROVE_ENV) P2V_TRACK_ROUNDS=25 tests/lib/run-tests $(O) $(O)/tests/capture/test-slow-track-live
+	@$(PROVE_ENV) P2V_LIVE_LOAD=fio P2V_LIVE_FAULTS=300 tests/lib/run-tests $(O) tests/e2e/send-live-faults.sh
 	@$(PROVE_ENV) P2V_TRACK_SUITES='bookworm trixie' tests/lib/run-tests $(O) tests/e2e/track-guests.sh
+	@$(PROVE_ENV) P2V_LIVE_TIERS='bpf,no-mmap tracepoints tracepoints,no-mmap' tests/lib/run-tests $(O) tests/e2e/live-guests.sh
 	@$(PROVE_ENV) tests/lib/run-tests $(O) $(long_scripts)
 
 .PHONY: check-format

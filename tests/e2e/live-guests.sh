@@ -30,7 +30,8 @@ mkdir /out /run
 for tier in $tiers; do
 	rm -f /stop /stopped
 	writes &
-	p2v-agent send "10.0.2.2:$port" --key-file /key --disk /dev/vda --name "$suite-$tier" --live --all --cutover \
+	job=$suite-$(echo "$tier" | tr , -)
+	p2v-agent send "10.0.2.2:$port" --key-file /key --disk /dev/vda --name "$job" --live --all --cutover \
 		--downtime 60 --max-freeze 120 --fence none --tracker "$tier" \
 		--pre-freeze "touch /stop; until [ -e /stopped ]; do usleep 10000; done" >"/out/$tier.said" 2>&1
 	echo $? >"/out/$tier.status"
@@ -52,22 +53,26 @@ boot() {
 # captured SUITE TIER
 captured() {
 	cat "$work/$1/$2.said"
-	[ "$(cat "$work/$1/$2.status")" = 0 ] && job_is_complete "$1-$2"
+	[ "$(cat "$work/$1/$2.status")" = 0 ] && job_is_complete "$1-${2//,/-}"
 }
 
 # by_tier SUITE TIER: it said so.
 by_tier() {
+	local words
+
 	case $2 in
-	bpf) grep 'every request is marked in the kernel' "$work/$1/$2.said" ;;
-	blktrace) grep "in the kernel's log" "$work/$1/$2.said" ;;
-	hash) grep 'everything is read and compared' "$work/$1/$2.said" ;;
+	bpf*) words='every request is marked in the kernel when it begins' ;;
+	tracepoints*) words='every request is marked in the kernel by what its trace points tell' ;;
+	blktrace) words="in the kernel's log" ;;
+	hash) words='everything is read and compared' ;;
 	esac
+	grep "$words" "$work/$1/$2.said" && case $2 in *,no-mmap) grep 'marks are copied' "$work/$1/$2.said" ;; esac
 }
 
 # equal SUITE TIER
 equal() {
 	rm -f "$work/copy.img"
-	"$p2v" vhdx convert "$work/jobs/$1-$2/disk0.vhdx" "$work/copy.img" >/dev/null &&
+	"$p2v" vhdx convert "$work/jobs/$1-${2//,/-}/disk0.vhdx" "$work/copy.img" >/dev/null &&
 		same_content "$work/copy.img" "$(cut -d' ' -f1 "$work/$1/$2.hash")"
 }
 

@@ -5,6 +5,7 @@
 # sourced after work.sh and receiver.sh.
 #
 # loop and mounted are its disk and where that is mounted; the disk's file is $work/disk.img.
+# P2V_LIVE_LOAD=fio: fio writes, harder.
 mounted=$work/mounted
 writer=
 loop=
@@ -17,11 +18,16 @@ make_server() {
 	ext4) mkfs.ext4 -q -E nodiscard "$loop" ;;
 	xfs | btrfs) "mkfs.$1" -q -f -K "$loop" ;;
 	esac && mkdir -p "$mounted" && mount "$loop" "$mounted" || return
-	write_all_the_time &
+	"write_by_${P2V_LIVE_LOAD:-dd}" &
 	writer=$!
+	soon -p "$writer" is_written
 }
 
-write_all_the_time() {
+is_written() {
+	[ -n "$(find "$mounted" -type f -size +0)" ]
+}
+
+write_by_dd() {
 	local i=0
 	while :; do
 		dd if=/dev/urandom of="$mounted/$((RANDOM % 8))" bs=32k count=$((RANDOM % 24 + 1)) \
@@ -30,6 +36,16 @@ write_all_the_time() {
 		sleep 0.05
 	done
 }
+
+# One process: small writes and large ones, by the page cache and around it, and holes.
+write_by_fio() {
+	exec fio --thread --directory="$mounted" --nrfiles=6 --filesize=256k-1m --time_based --runtime=100000 --ioengine=psync \
+		--name=cached --rw=randwrite --bsrange=4k-256k --fsync=32 --thinktime=5000 \
+		--name=direct --rw=randwrite --bs=4k --direct=1 --rate_iops=300 \
+		--name=holes --ioengine=falloc --rw=randtrim --bs=64k --rate_iops=,,40 \
+		--name=again --filename=holes.0.0:holes.0.1:holes.0.2 --rw=randwrite --bs=64k --rate_iops=30 >/dev/null 2>&1
+}
+[ "${P2V_LIVE_LOAD:-dd}" != fio ] || "$root/tests/lib/install-packages" fio
 
 # Frozen or not.
 end_server() {
