@@ -27,7 +27,7 @@
 #define MAX_DEPTH 16u
 
 struct descent {
-	const char *disk;
+	const char *sysroot, *disk;
 	struct extents *ret_on_disk;
 };
 
@@ -55,9 +55,9 @@ static void descend_run(const struct descent *descent, const struct below_run *r
 static void descend_partition(const struct descent *descent, const char *device, const struct extents *bytes,
 			      unsigned depth)
 {
-	CLEANUP_FREE char *parent = sysroot_read("", "/sys/dev/block/%s/../dev", device);
-	uint64_t sectors = sysroot_number("", "/sys/dev/block/%s/size", device);
-	uint64_t first = sysroot_number("", "/sys/dev/block/%s/start", device);
+	CLEANUP_FREE char *parent = sysroot_read(descent->sysroot, "/sys/dev/block/%s/../dev", device);
+	uint64_t sectors = sysroot_number(descent->sysroot, "/sys/dev/block/%s/size", device);
+	uint64_t first = sysroot_number(descent->sysroot, "/sys/dev/block/%s/start", device);
 	struct below_run run = {0, sectors * SECTOR_BYTES, "", first * SECTOR_BYTES};
 
 	if (!parent || strlen(parent) >= sizeof run.device)
@@ -71,16 +71,18 @@ static void descend_mirror(const struct descent *descent, const char *device, co
 			   unsigned depth)
 {
 	CLEANUP_FREE char *folder = xasprintf("/sys/dev/block/%s/md", device);
-	CLEANUP_FREE char *level = sysroot_read("", "%s/level", folder);
+	CLEANUP_FREE char *level = sysroot_read(descent->sysroot, "%s/level", folder);
 	CLEANUP_STRV struct strv names = {0};
-	uint64_t sectors = sysroot_number("", "/sys/dev/block/%s/size", device);
+	uint64_t sectors = sysroot_number(descent->sysroot, "/sys/dev/block/%s/size", device);
 
 	if (!level || strcmp(level, "raid1"))
 		return;
-	sysroot_list("", folder, &names);
+	sysroot_list(descent->sysroot, folder, &names);
 	for (size_t i = 0; i < names.count; i++) {
-		CLEANUP_FREE char *offset = sysroot_read("", "%s/%s/offset", folder, names.items[i]);
-		CLEANUP_FREE char *member = sysroot_read("", "%s/%s/block/dev", folder, names.items[i]);
+		CLEANUP_FREE char *offset =
+			sysroot_read(descent->sysroot, "%s/%s/offset", folder, names.items[i]);
+		CLEANUP_FREE char *member =
+			sysroot_read(descent->sysroot, "%s/%s/block/dev", folder, names.items[i]);
 		struct below_run run = {0, sectors * SECTOR_BYTES};
 
 		if (strncmp(names.items[i], "dev-", 4) || !offset || !member ||
@@ -137,6 +139,7 @@ static bool descend_table(const struct descent *descent, const struct dm_ioctl *
 	return true;
 }
 
+/* Of this machine: recordings have no tables. */
 static void descend_volume(const struct descent *descent, const char *device, const struct extents *bytes,
 			   unsigned depth)
 {
@@ -144,7 +147,7 @@ static void descend_volume(const struct descent *descent, const char *device, co
 	struct dm_ioctl *table;
 	unsigned major_number, minor_number;
 
-	if (control < 0 || sscanf(device, "%u:%u", &major_number, &minor_number) != 2)
+	if (control < 0 || *descent->sysroot || sscanf(device, "%u:%u", &major_number, &minor_number) != 2)
 		return;
 	table = calloc(1, MAX_TABLE_BYTES);
 	if (!table)
@@ -173,18 +176,18 @@ static void descend(const struct descent *descent, const char *device, const str
 	}
 	if (!depth)
 		return;
-	if (sysroot_has("", "/sys/dev/block/%s/partition", device))
+	if (sysroot_has(descent->sysroot, "/sys/dev/block/%s/partition", device))
 		descend_partition(descent, device, bytes, depth - 1);
-	else if (sysroot_has("", "/sys/dev/block/%s/md", device))
+	else if (sysroot_has(descent->sysroot, "/sys/dev/block/%s/md", device))
 		descend_mirror(descent, device, bytes, depth - 1);
-	else if (sysroot_has("", "/sys/dev/block/%s/dm", device))
+	else if (sysroot_has(descent->sysroot, "/sys/dev/block/%s/dm", device))
 		descend_volume(descent, device, bytes, depth - 1);
 }
 
-void below_translate(const char *device, const struct extents *on_device, const char *disk,
-		     struct extents *ret_on_disk)
+void below_translate(const char *sysroot, const char *device, const struct extents *on_device,
+		     const char *disk, struct extents *ret_on_disk)
 {
-	const struct descent descent = {disk, ret_on_disk};
+	const struct descent descent = {sysroot, disk, ret_on_disk};
 
 	descend(&descent, device, on_device, MAX_DEPTH);
 }

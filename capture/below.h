@@ -11,10 +11,10 @@
  * Adds to ret_on_disk what of these bytes of the device lies on the disk, as far as that is known for
  * certain: through partitions, plain and encrypted volumes of the device mapper, and mirrors (RAID 1), of
  * which each half counts.  Everything else (stripes, thin volumes, snapshots) is left out.  Devices are
- * numbers, "8:0", of this machine.
+ * numbers, "8:0", as sysfs has them below sysroot ("" is this machine).
  */
-void below_translate(const char *device, const struct extents *on_device, const char *disk,
-		     struct extents *ret_on_disk);
+void below_translate(const char *sysroot, const char *device, const struct extents *on_device,
+		     const char *disk, struct extents *ret_on_disk);
 
 /* Part of a volume: its bytes [start, end) lie in one run on another device. */
 struct below_run {

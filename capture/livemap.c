@@ -36,7 +36,7 @@ static void take_free(void *arg, const char *device, uint64_t size_bytes, const 
 	char free_text[FORMAT_BYTES], size[FORMAT_BYTES], known[FORMAT_BYTES];
 
 	leave_short_ones_out(free_bytes, search->gap_bytes, &on_device);
-	below_translate(device, &on_device, search->disk, &on_disk);
+	below_translate("", device, &on_device, search->disk, &on_disk);
 	extents_unite(search->ret_free, &on_disk);
 	log_debug(search->log, "%s (%s): %s of %s are free, %s of them on the disk %s", search->point, device,
 		  format_size(extents_total_bytes(free_bytes), free_text), format_size(size_bytes, size),

@@ -30,18 +30,24 @@ static struct err *run_hook(const struct send_live *live, const char *name, cons
 			  (unsigned long long)(HOOK_LIMIT_NS / NS_PER_SECOND));
 }
 
-/* They may have changed since the last time. */
-struct err *send_live_find_mounted(struct send_live *live)
+static struct err *list_disks(const struct send_live *live, struct strv *ret_numbers)
 {
-	CLEANUP_STRV struct strv disks = {0};
-
 	for (size_t i = 0; i < live->disks->count; i++) {
 		CLEANUP_FREE char *number = mounted_device_number(live->disks->disks[i].path);
 
 		if (!number)
 			return err_failed("%s: is no device any more", live->disks->disks[i].path);
-		strv_add(&disks, number);
+		strv_add(ret_numbers, number);
 	}
+	return NULL;
+}
+
+/* They may have changed since the last time. */
+struct err *send_live_find_mounted(struct send_live *live)
+{
+	CLEANUP_STRV struct strv disks = {0};
+
+	TRY(list_disks(live, &disks));
 	strv_deinit(&live->points);
 	live->points = (struct strv){0};
 	mounted_on("", &disks, &live->points);
@@ -62,10 +68,22 @@ struct err *send_live_tell_mounted(struct send_live *live)
 	return err_as(freeze_create(&live->points, live->for_sender.freeze_limit_ns, &trial), ERR_REFUSED);
 }
 
+/* As they are now. */
+static struct err *find_arrays(struct send_live *live)
+{
+	CLEANUP_STRV struct strv disks = {0};
+
+	TRY(list_disks(live, &disks));
+	arrays_deinit(&live->arrays);
+	arrays_find("", &disks, &live->arrays);
+	return arrays_check("", &live->arrays);
+}
+
 struct err *send_live_prepare(void *arg)
 {
 	struct send_live *live = arg;
 
+	TRY(find_arrays(live));
 	TRY(live_quiesce_begin(live->quiesce));
 	if (live->options->pre_freeze) {
 		live->was_prepared = true;
@@ -76,6 +94,16 @@ struct err *send_live_prepare(void *arg)
 	TRY(send_live_find_mounted(live));
 	TRY(freeze_create(&live->points, live->for_sender.freeze_limit_ns, &live->freeze));
 	return freeze_flush(live->freeze);
+}
+
+/* Whatever is not clean by then goes on writing, and is found by that. */
+static void wait_until_clean(const struct send_live *live)
+{
+	const struct timespec step = {.tv_nsec = QUIET_STEP_NS};
+	uint64_t end_ns = run_now_ns() + QUIET_LIMIT_NS;
+
+	while (!arrays_are_clean("", &live->arrays) && run_now_ns() < end_ns)
+		nanosleep(&step, NULL);
 }
 
 static struct err *wait_until_quiet(struct send_live *live)
@@ -104,10 +132,19 @@ struct err *send_live_hold(struct send_live *live)
 	unsigned unable;
 
 	TRY(freeze_hold(live->freeze, &unable));
+	wait_until_clean(live);
 	TRY(wait_until_quiet(live));
 	for (size_t i = 0; i < live->disks->count; i++)
 		changes_look(live->disks->disks[i].path, &live->live_disks[i].look);
 	return NULL;
+}
+
+void send_live_find_own(void *arg, size_t disk, struct extents *ret_own)
+{
+	const struct send_live *live = arg;
+
+	if (disk < live->arrays.disk_count)
+		extents_unite(ret_own, &live->arrays.own[disk]);
 }
 
 struct err *send_live_freeze(void *arg)

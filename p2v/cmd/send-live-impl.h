@@ -11,6 +11,7 @@
 #ifndef P2V_CMD_SEND_LIVE_IMPL_H
 #define P2V_CMD_SEND_LIVE_IMPL_H
 
+#include "capture/arrays.h"
 #include "capture/freeze.h"
 #include "capture/track.h"
 #include "p2v/cmd/live-log.h"
@@ -38,6 +39,7 @@ struct send_live {
 	struct live_orders *orders;
 	struct live_neighbour *neighbour;
 	struct live_quiesce *quiesce;
+	struct arrays arrays; /* since the latest cutover began */
 	struct freeze *freeze; /* NULL but in a cutover */
 	struct live_shutdown *shutdown; /* the same, in that mode */
 	bool is_shutting_down; /* it was ordered */
@@ -64,9 +66,10 @@ struct err *send_live_tell_used(void *arg, size_t disk, struct extents *ret_used
 /* That it can be frozen at all is known before anything is read: tells what is to be. */
 struct err *send_live_tell_mounted(struct send_live *live) ERR_MUST_CHECK;
 struct err *send_live_find_mounted(struct send_live *live) ERR_MUST_CHECK;
-/* Freezes what live->freeze has, and waits until the disks are quiet. */
+/* Freezes what live->freeze has, and waits until arrays have noted so, and the disks are quiet. */
 struct err *send_live_hold(struct send_live *live) ERR_MUST_CHECK;
 /* For struct live_source, each with that name. */
+void send_live_find_own(void *arg, size_t disk, struct extents *ret_own);
 struct err *send_live_prepare(void *arg) ERR_MUST_CHECK;
 struct err *send_live_freeze(void *arg) ERR_MUST_CHECK;
 struct err *send_live_check_frozen(void *arg) ERR_MUST_CHECK;

@@ -146,6 +146,7 @@ static struct live_source make_source(struct send_live *live)
 		.arg = live,
 		.take_changes = send_live_take_changes,
 		.find_used = send_live_tell_used,
+		.find_own = send_live_find_own,
 		.wait = wait_for_order,
 		.hold_back = hold_back,
 		.prepare = send_live_prepare,
@@ -201,6 +202,7 @@ void send_live_close(struct send_live *live)
 	if (!live)
 		return;
 	freeze_destroy(live->freeze);
+	arrays_deinit(&live->arrays);
 	live_shutdown_destroy(live->shutdown);
 	live_quiesce_destroy(live->quiesce);
 	tracker_stop(live->tracker);

@@ -50,6 +50,9 @@ struct live_source {
 	 * will be told as a change.  The rest need not be the same in the copy.  Also called before all
 	 * others, for how much it is. */
 	struct err *(*find_used)(void *arg, size_t disk, struct extents *ret_used);
+	/* NULL, or adds the bytes of the disk that nobody but the server's volumes write to, for themselves,
+	 * also while all writers are held: what changes there is brought over, and betrays no writer. */
+	void (*find_own)(void *arg, size_t disk, struct extents *ret_own);
 	/* Tells how it stands, and waits for an order, up to limit_ns (0: only looks). */
 	enum live_order (*wait)(void *arg, const struct live_state *state, uint64_t limit_ns);
 	/* NULL, or asked now and then while a pass is made and writers work: how much to hold back for them,

@@ -10,6 +10,8 @@
 #include "p2v/base/format.h"
 #include "p2v/sync/sender-live-impl.h"
 
+#define MAX_TRIES 5
+
 /* Whatever is in the way of it being compared as a whole while nobody may write. */
 static struct err *check_whole_fits(const struct live *live)
 {
@@ -24,16 +26,35 @@ static struct err *check_whole_fits(const struct live *live)
 		"allow a longer --max-freeze, or stop the server and send its disks from the ISO");
 }
 
-static struct err *nothing_was_written(const struct live *live)
+/* Of what is pending, without what volumes write for themselves. */
+static uint64_t count_written(const struct live *live)
 {
-	char rest[FORMAT_BYTES];
+	const struct live_source *source = live->source;
+	uint64_t bytes = 0;
 
-	if (!live->state.rest_bytes)
+	for (size_t i = 0; i < live->disk_count; i++) {
+		CLEANUP_EXTENTS struct extents own = {0};
+		CLEANUP_EXTENTS struct extents written = {0};
+
+		if (source->find_own)
+			source->find_own(source->arg, i, &own);
+		extents_subtract(&live->disks[i].pending, &own, &written);
+		bytes += extents_total_bytes(&written);
+	}
+	return bytes;
+}
+
+static struct err *nobody_has_written(const struct live *live)
+{
+	uint64_t bytes = count_written(live);
+	char text[FORMAT_BYTES];
+
+	if (!bytes)
 		return NULL;
-	return err_advise(err_failed("%s were written while all file systems were frozen",
-				     format_size(live->state.rest_bytes, rest)),
-			  "something writes to the disks by itself (swap in a volume, a database on a raw "
-			  "device): stop it with --pre-freeze");
+	return err_advise(
+		err_failed("%s were written while all file systems were frozen", format_size(bytes, text)),
+		"something writes to the disks by itself (swap in a volume, a database on a raw "
+		"device): stop it with --pre-freeze");
 }
 
 /* A disk that was compared since it is frozen needs no more than that nobody can have written: check() tells.
@@ -66,14 +87,16 @@ static struct err *send_frozen(struct live *live)
 	TRY(live_take_changes(live));
 	*cutover = (struct sender_cutover){.freeze_ns = frozen_ns - start_ns,
 					   .rest_bytes = live->state.rest_bytes};
-	/* What was lost before the freeze may be noticed late. */
-	for (unsigned tries = 0; tries < 2; tries++) {
+	/* What was lost before the freeze may be noticed late, and volumes may write something for
+	 * themselves.
+	 */
+	for (unsigned tries = 0; tries < MAX_TRIES; tries++) {
 		TRY(check_whole_fits(live));
 		TRY(live_send_pending(live, true));
 		TRY(live_take_changes(live));
-		TRY(nothing_was_written(live));
+		TRY(nobody_has_written(live));
 		cutover->send_ns = run_now_ns() - frozen_ns;
-		if (!is_in_doubt(live))
+		if (!live->state.rest_bytes && !is_in_doubt(live))
 			return live->source->check(live->source->arg);
 	}
 	return err_advise(

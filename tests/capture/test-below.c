@@ -65,9 +65,9 @@ static void test_ends(void **state)
 
 	(void)state;
 	extents_add(&set, 4096, 8192);
-	below_translate("4095:1", &set, "4095:2", &found);
+	below_translate("", "4095:1", &set, "4095:2", &found);
 	assert_int_equal(found.count, 0);
-	below_translate("4095:1", &set, "4095:1", &found);
+	below_translate("", "4095:1", &set, "4095:1", &found);
 	assert_int_equal(found.count, 1);
 	assert_true(extents_contain(&found, 4096, 8192));
 }

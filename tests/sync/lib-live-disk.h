@@ -41,6 +41,7 @@ struct live_server {
 	enum live_fault fault;
 	unsigned fault_take;
 	unsigned writes_while_frozen; /* at the check of that number something does; 0: never */
+	unsigned own_writes; /* while frozen: one at each take of disk 0, at its start, so many times */
 	unsigned freezes_that_fail;
 	/* What is ordered: at which pass; 0: nothing. */
 	unsigned cut_over_pass, end_pass;

@@ -161,6 +161,43 @@ static void test_written_while_frozen(void **state)
 	assert_captured(&world, &server);
 }
 
+static void find_own(void *arg, size_t disk, struct extents *ret_own)
+{
+	(void)arg;
+	if (!disk)
+		extents_add(ret_own, 0, LIVE_CELL_BYTES);
+}
+
+static struct err *send_with_own_writes(unsigned count, bool are_known, bool *ret_is_captured)
+{
+	CLEANUP_WORLD struct sync_world world = {0};
+	CLEANUP_SERVER struct live_server server = {.own_writes = count};
+	struct live_options live;
+	struct err *err;
+
+	sync_world_init(&world);
+	live_server_init(&server, 1);
+	server.source.find_own = are_known ? find_own : NULL;
+	live = make_live(&server);
+	err = send_live(&world, &server, &live, (struct sender_options){0});
+	*ret_is_captured = world.finished && is_equal(&world, &server);
+	return err;
+}
+
+/* What volumes write for themselves is brought over, until they have done. */
+static void test_own_writes(void **state)
+{
+	bool is_captured;
+
+	(void)state;
+	must(send_with_own_writes(2, true, &is_captured));
+	assert_true(is_captured);
+	must_fail_with(send_with_own_writes(2, false, &is_captured), "while all file systems were frozen");
+	assert_false(is_captured);
+	must_fail_with(send_with_own_writes(1000, true, &is_captured), "cannot be told for certain");
+	assert_false(is_captured);
+}
+
 /* A cutover that fails when it was ordered does not end the passes. */
 static void test_ordered(void **state)
 {
@@ -353,6 +390,7 @@ int main(void)
 		cmocka_unit_test(test_lost_changes),
 		cmocka_unit_test(test_silent_loss),
 		cmocka_unit_test(test_written_while_frozen),
+		cmocka_unit_test(test_own_writes),
 		cmocka_unit_test(test_ordered),
 		cmocka_unit_test(test_ordered_once),
 		cmocka_unit_test(test_ended),
