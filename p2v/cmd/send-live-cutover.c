@@ -121,7 +121,7 @@ static struct err *wait_until_quiet(struct send_live *live)
 						     "frozen",
 						     live->disks->disks[i].path),
 					  "stop what writes to it by itself (swap, a database on a raw "
-					  "device) with --pre-freeze");
+					  "device, a cache that is written back) with --pre-freeze");
 		nanosleep(&step, NULL);
 	}
 	return NULL;
