@@ -14,7 +14,6 @@ partition=$((1 << 20))
 # The system of server a on a GPT made for large sectors.
 truncate -s 2G "$work/disk.raw"
 loop=$(losetup --find --show --sector-size 4096 "$work/disk.raw") || skip 'no loop device with sectors of 4096 bytes'
-cleanup_commands+=("losetup -d $loop 2>/dev/null")
 sfdisk --quiet --no-reread --no-tell-kernel "$loop" <<<$'label: gpt\nstart=256, size=458496'
 dd if="$sample" of="$work/disk.raw" bs=1M skip=1 seek=1 count=1791 conv=notrunc,sparse status=none
 "$p2v" vhdx convert "$loop" "$work/disk.vhdx" >/dev/null

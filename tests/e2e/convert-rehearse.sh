@@ -55,7 +55,6 @@ damaged() {
 	local sender loop job=$work/jobs/damaged
 	make_damaged
 	loop=$(losetup -f --show "$work/damaged.img") || return
-	cleanup_commands+=("losetup -d $loop")
 	start_sending damaged "$loop"
 	check 'a damaged disk is brought over' soon -p "$sender" is_more damaged 0
 	check 'what may come from the server writing cannot be told' refuses 1 'could not be told: .*damaged' \

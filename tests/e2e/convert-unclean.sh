@@ -10,7 +10,6 @@
 make_unclean() {
 	local loop
 	loop=$(losetup --find --show --offset "$2" "$1")
-	cleanup_commands+=("losetup -d $loop 2>/dev/null")
 	mkdir -p "$work/mnt"
 	mount -t "$3" "$loop" "$work/mnt"
 	cleanup_commands+=("umount '$work/mnt' 2>/dev/null")

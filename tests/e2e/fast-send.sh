@@ -109,9 +109,7 @@ is_claimed() {
 devices() {
 	local loop part
 	loop=$(losetup -f --show "$disk") || return
-	cleanup_commands+=("losetup -d $loop")
 	part=$(losetup -f --show -o $mib --sizelimit $((94 * mib)) "$disk") || return
-	cleanup_commands+=("losetup -d $part")
 	check 'a device' send device "$loop"
 	check 'has all files' has_files device
 	check 'a device that changes is refused' refuses_changes device-changing "$loop"
