@@ -3,7 +3,8 @@
 #
 # Faults planted into p2v send --live while a server works: whatever happens, a job
 # that is complete is the frozen disk, byte by byte; and after a fault that passes
-# the same command goes on and completes it. P2V_LIVE_FAULTS: how many (9).
+# the same command goes on and completes it. P2V_LIVE_FAULTS: how many (9);
+# P2V_LIVE_LOAD: who writes (live-server.sh).
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
 . "$(dirname "$(realpath "$0")")/../lib/e2e.sh"
 . "$root/tests/lib/receiver.sh"
