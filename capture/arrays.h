@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Arrays of disks (md), which write for themselves: when nobody has written to one for a moment, it notes on
- * its members that it is clean, and in the seconds after that, if it has a bitmap, which parts of it are equal
- * again.  To hold its file systems does not keep it from that.
+ * its members that it is clean, and in the seconds after that, if it has a bitmap, which parts of it are
+ * equal again.  To hold its file systems does not keep it from that.
  */
 #ifndef CAPTURE_ARRAYS_H
 #define CAPTURE_ARRAYS_H
