@@ -45,10 +45,9 @@ static void find_notes(const char *sysroot, const char *member_folder, const cha
 }
 
 /* True if it is on one of the disks. */
-static bool add_member(const char *sysroot, const char *folder, const char *member, const struct strv *disks,
-		       struct arrays *arrays)
+static bool add_member(const char *sysroot, const char *member_folder, bool has_notes,
+		       const struct strv *disks, struct arrays *arrays)
 {
-	CLEANUP_FREE char *member_folder = xasprintf("%s/%s", folder, member);
 	CLEANUP_FREE char *number = sysroot_read(sysroot, "%s/block/dev", member_folder);
 	CLEANUP_EXTENTS struct extents notes = {0};
 	CLEANUP_EXTENTS struct extents first = {0};
@@ -56,7 +55,7 @@ static bool add_member(const char *sysroot, const char *folder, const char *memb
 
 	if (!number)
 		return false;
-	if (keeps_its_own_notes(sysroot, folder))
+	if (has_notes)
 		find_notes(sysroot, member_folder, number, &notes);
 	extents_add(&first, 0, SECTOR_BYTES);
 	for (size_t i = 0; i < disks->count; i++) {
@@ -73,12 +72,15 @@ static void add_array(const char *sysroot, const char *name, const struct strv *
 {
 	CLEANUP_FREE char *folder = xasprintf("/sys/block/%s/md", name);
 	CLEANUP_STRV struct strv entries = {0};
-	bool is_there = false;
+	bool has_notes = keeps_its_own_notes(sysroot, folder), is_there = false;
 
 	sysroot_list(sysroot, folder, &entries);
-	for (size_t i = 0; i < entries.count; i++)
+	for (size_t i = 0; i < entries.count; i++) {
+		CLEANUP_FREE char *member_folder = xasprintf("%s/%s", folder, entries.items[i]);
+
 		if (str_starts_with(entries.items[i], "dev-"))
-			is_there |= add_member(sysroot, folder, entries.items[i], disks, arrays);
+			is_there |= add_member(sysroot, member_folder, has_notes, disks, arrays);
+	}
 	if (is_there)
 		strv_add(&arrays->names, name);
 }

@@ -59,6 +59,17 @@ static int is_of(int folder, const char *fd_name, const char *kind)
 	return readlinkat(folder, fd_name, target, sizeof target - 1) > 0 && !strcmp(target, kind);
 }
 
+/* The next of that kind in /proc/self/fd; -1 behind the last. */
+static int next_fd(DIR *folder, const char *kind)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(folder)))
+		if (is_of(dirfd(folder), entry->d_name, kind))
+			return atoi(entry->d_name);
+	return -1;
+}
+
 static void put_nothing_in_place_of(int fd)
 {
 	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -80,20 +91,17 @@ struct unhooked unhook(const char *program)
 {
 	struct unhooked found = {-1, -1, NULL};
 	DIR *folder = opendir("/proc/self/fd");
-	struct dirent *entry;
+	int fd;
 
-	while ((entry = readdir(folder))) {
+	while ((fd = next_fd(folder, "anon_inode:bpf_link")) >= 0) {
 		enum bpf_link_type type = BPF_LINK_TYPE_UNSPEC;
-		int program_fd = is_of(dirfd(folder), entry->d_name, "anon_inode:bpf_link")
-					 ? program_of_link(atoi(entry->d_name), &type)
-					 : -1;
+		int program_fd = program_of_link(fd, &type);
 
 		if (program_fd < 0)
 			continue;
 		if (is_named(program_fd, program))
-			found = (struct unhooked){atoi(entry->d_name), program_fd,
-						  type == BPF_LINK_TYPE_PERF_EVENT ? event_of(program)
-										   : NULL};
+			found = (struct unhooked){
+				fd, program_fd, type == BPF_LINK_TYPE_PERF_EVENT ? event_of(program) : NULL};
 		else
 			close(program_fd);
 	}
@@ -137,13 +145,10 @@ static int is_map(int fd, const char *name)
 void lose_map(const char *name)
 {
 	DIR *folder = opendir("/proc/self/fd");
-	struct dirent *entry;
-	int lost = 0;
+	int fd, lost = 0;
 
-	while ((entry = readdir(folder))) {
-		int fd = atoi(entry->d_name);
-
-		if (!is_of(dirfd(folder), entry->d_name, "anon_inode:bpf-map") || !is_map(fd, name))
+	while ((fd = next_fd(folder, "anon_inode:bpf-map")) >= 0) {
+		if (!is_map(fd, name))
 			continue;
 		put_nothing_in_place_of(fd);
 		lost++;
