@@ -17,6 +17,8 @@
 #define NOTICED_US 2000u /* what is added to twice as long */
 #define FORGOTTEN_US 1000u /* and to half as long again, from where on it is well */
 #define DRIFT 64u /* a server's habits change: the base rises by this part of what is above it */
+#define DRIFT_DOWN \
+	16u /* and falls by this one: in a lull, writes that a cache takes are no measure for others */
 /* The same where we hardly read any more: what writers wait then is not for us. */
 #define DRIFT_HELD_BACK 4u
 
@@ -48,8 +50,10 @@ void latency_judge(struct latency *latency, uint64_t writes, uint64_t waited_us)
 		latency->level /= 2;
 	if (latency->level > LATENCY_MAX_LEVEL)
 		latency->level = LATENCY_MAX_LEVEL;
-	if (!base_us || now_us < base_us)
+	if (!base_us)
 		latency->base_us = now_us;
+	else if (now_us < base_us)
+		latency->base_us -= (base_us - now_us) / DRIFT_DOWN;
 	else
 		latency->base_us += (now_us - base_us) / drift;
 }

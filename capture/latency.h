@@ -3,10 +3,10 @@
  * Whether the writers of a running server wait longer for its disks than they are used to, because we read.
  *
  * What is measured is the mean time that the kernel took for a write request, from /sys/block/X/stat: we only
- * read, so that writes are all of the server's own.  It is compared with the mean since the disk was there,
- * or the shortest seen since: where it is twice as long, and noticeably so, we hold back, more each time,
- * and less again as it becomes better.  Where holding back does not help, the server is busier than it was,
- * and that is soon what it is used to.
+ * read, so that writes are all of the server's own.  It is compared with what they are used to: at first the
+ * mean since the disk was there, which then follows what is measured, slowly.  Where it is twice as long, and
+ * noticeably so, we hold back, more each time, and less again as it becomes better.  Where holding back does
+ * not help, the server is busier than it was, and that is soon what it is used to.
  */
 #ifndef CAPTURE_LATENCY_H
 #define CAPTURE_LATENCY_H
