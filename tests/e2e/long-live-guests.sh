@@ -85,12 +85,13 @@ index_of() {
 	done
 }
 
-# Where swap was there is nothing any more.
+# Where swap was there is nothing any more; and an array, which goes on to note in its bitmap what is equal when
+# nobody writes any more, keeps that from being compared.
 leave_out_swap() {
 	local kind serial start length n
 
 	while read -r kind serial start length; do
-		[ "$kind" = swap ] || continue
+		case $kind in swap | array) ;; *) continue ;; esac
 		n=$(index_of "$serial")
 		fallocate --punch-hole --offset "$start" --length "$length" "${server_disks[n]}"
 		fallocate --punch-hole --offset "$start" --length "$length" "${copies[n]}"
@@ -134,7 +135,7 @@ files_are_equal() {
 	local kind serial start length n
 
 	while read -r kind serial start length; do
-		[ "$kind" != swap ] || continue
+		case $kind in swap | array) continue ;; esac
 		n=$(index_of "$serial")
 		look_at "${server_disks[n]}" "$start" "$length" "$kind" >"$work/wanted" &&
 			look_at "${copies[n]}" "$start" "$length" "$kind" >"$work/found" || return

@@ -7,7 +7,8 @@
 # - BIOS, MBR, GRUB in the first sectors (of both disks, where there are two);
 # - /boot is ext4 on the first partition, swap the second, root the third. LAYOUT is
 #   what root is: ext4, xfs or btrfs on the partition; lvm: XFS on a logical volume,
-#   beside swap; md: ext4 on RAID 1 of two disks;
+#   beside swap; md: ext4 on RAID 1 of two disks, with the bitmap that mdadm gives to
+#   large arrays;
 # - root leaves room, of its partition or group, to grow while the server runs;
 # - an initramfs with ahci, sd_mod, what root needs, e1000e and no other disk or
 #   network driver;
@@ -76,7 +77,7 @@ make_array() {
 	start_appliance "$1" "$1/disk0.raw" "$1/disk1.raw"
 	appliance_wait /dev/sda3 /dev/sdb3
 	appliance "debug sh \"mdadm --create /dev/md0 --run --assume-clean --level=1 --homehost=$HOSTNAME_D \
-		--name=0 --raid-devices=2 --data-offset=1M /dev/sda3 /dev/sdb3\""
+		--name=0 --raid-devices=2 --bitmap=internal --data-offset=1M /dev/sda3 /dev/sdb3\""
 	appliance 'debug sh "mdadm --detail --scan"' | grep ^ARRAY >"$1/array"
 	appliance 'debug sh "mdadm --examine /dev/sda3"' | grep 'Data Offset : 2048 sectors' >/dev/null
 	stop_appliance
