@@ -115,12 +115,15 @@ look_at() {
 	[ "$4" != xfs ] || options=nouuid
 	device=$(losetup -f --show --offset "$2" --sizelimit "$3" "$1") || return
 	mkdir -p "$work/mounted"
-	mount -t "$4" ${options:+-o "$options"} "$device" "$work/mounted" || status=$?
-	if [ $status = 0 ]; then
-		(cd "$work/mounted" && find . -type f -printf '%p %s %n %m %U\n' | sort && find . -type f -print0 | sort -z |
-			xargs -0 sha256sum) || status=$?
-		umount "$work/mounted"
-	fi
+	# Mounted where nobody else sees it: a namespace that somebody makes meanwhile would keep it so.
+	# shellcheck disable=SC2016 # for the other shell
+	unshare --mount --propagation private bash -euo pipefail -c '
+		mount -t "$3" ${4:+-o "$4"} "$1" "$2"
+		cd "$2"
+		find . -type f -printf "%p %s %n %m %U\n" | sort
+		find . -type f -print0 | sort -z | xargs -0 sha256sum
+		cd /
+		umount "$2"' look "$device" "$work/mounted" "$4" "$options" || status=$?
 	case $4 in
 	ext4) e2fsck -f -n "$device" ;;
 	xfs) xfs_repair -n "$device" ;;
