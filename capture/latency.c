@@ -17,8 +17,8 @@
 #define NOTICED_US 2000u /* what is added to twice as long */
 #define FORGOTTEN_US 1000u /* and to half as long again, from where on it is well */
 #define DRIFT 64u /* a server's habits change: the base rises by this part of what is above it */
-#define DRIFT_DOWN \
-	16u /* and falls by this one: in a lull, writes that a cache takes are no measure for others */
+/* And falls by this one: what a cache takes in a lull is no measure for other writes. */
+#define DRIFT_DOWN 16u
 /* The same where we hardly read any more: what writers wait then is not for us. */
 #define DRIFT_HELD_BACK 4u
 
