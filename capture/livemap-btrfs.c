@@ -186,50 +186,53 @@ static bool is_plain(const struct btrfs_space *space, const struct btrfs_place *
 	return chunk && !(chunk->type & STRIPED) && chunk->bytes == place->bytes;
 }
 
-static void add_all(const struct device_run *run, struct extents *used)
-{
-	extents_add(used, run->place.physical, run->place.physical + run->place.bytes);
-}
-
-static struct err *find_used(const struct btrfs_space *space, uint64_t device_id, struct extents *ret_used)
+/* What of the device the allocated bytes are, and what of it is striped. */
+static struct err *translate(const struct btrfs_space *space, uint64_t device_id, struct extents *ret_places,
+			     struct extents *ret_striped)
 {
 	CLEANUP_FREE struct btrfs_place *places = xcalloc(space->run_count, sizeof *places);
-	CLEANUP_EXTENTS struct extents striped = {0};
 	size_t count = 0;
 
 	for (size_t i = 0; i < space->run_count; i++) {
-		const struct device_run *run = &space->runs[i];
-		uint64_t end;
+		const struct btrfs_place *place = &space->runs[i].place;
+		uint64_t end, logical_end;
 
-		if (run->device_id != device_id)
+		if (space->runs[i].device_id != device_id)
 			continue;
-		if (__builtin_add_overflow(run->place.physical, run->place.bytes, &end) ||
-		    __builtin_add_overflow(run->place.logical, run->place.bytes, &end))
+		if (__builtin_add_overflow(place->physical, place->bytes, &end) ||
+		    __builtin_add_overflow(place->logical, place->bytes, &logical_end))
 			return err_refused("its device tree makes no sense");
-		if (is_plain(space, &run->place))
-			places[count++] = run->place;
+		if (is_plain(space, place))
+			places[count++] = *place;
 		else
-			add_all(run, &striped);
+			extents_add(ret_striped, place->physical, end);
 	}
-	if (!btrfs_places_translate(places, count, &space->allocated, ret_used))
+	if (!btrfs_places_translate(places, count, &space->allocated, ret_places))
 		return err_refused("its chunks overlap");
-	extents_unite(ret_used, &striped);
 	return NULL;
 }
 
-static struct err *tell_device(const struct btrfs_space *space, const struct btrfs_ioctl_dev_info_args *info,
-			       livemap_free_fn tell, void *arg)
+/* Asked for each of its devices. */
+typedef struct err *(*device_fn)(const struct btrfs_space *space,
+				 const struct btrfs_ioctl_dev_info_args *info, const char *device,
+				 livemap_tell_fn tell, void *arg);
+
+static uint64_t device_bytes(const char *device)
 {
-	CLEANUP_FREE char *device = mounted_device_number((const char *)info->path);
+	return sysroot_number("", "/sys/dev/block/%s/size", device) * SECTOR_BYTES;
+}
+
+static struct err *tell_free(const struct btrfs_space *space, const struct btrfs_ioctl_dev_info_args *info,
+			     const char *device, livemap_tell_fn tell, void *arg)
+{
 	CLEANUP_EXTENTS struct extents all = {0};
 	CLEANUP_EXTENTS struct extents used = {0};
+	CLEANUP_EXTENTS struct extents striped = {0};
 	CLEANUP_EXTENTS struct extents left = {0};
-	uint64_t size_bytes;
+	uint64_t size_bytes = device_bytes(device);
 
-	if (!device)
-		return err_refused("its device %s is not there", (const char *)info->path);
-	size_bytes = sysroot_number("", "/sys/dev/block/%s/size", device) * SECTOR_BYTES;
-	TRY(find_used(space, info->devid, &used));
+	TRY(translate(space, info->devid, &used, &striped));
+	extents_unite(&used, &striped);
 	btrfs_places_add_reserved(info->total_bytes, size_bytes, &used);
 	extents_add(&all, 0, size_bytes);
 	extents_subtract(&all, &used, &left);
@@ -237,12 +240,25 @@ static struct err *tell_device(const struct btrfs_space *space, const struct btr
 	return NULL;
 }
 
-static struct err *tell_devices(int fd, const struct btrfs_space *space, uint64_t max_id,
-				livemap_free_fn tell, void *arg)
+static struct err *tell_places(const struct btrfs_space *space, const struct btrfs_ioctl_dev_info_args *info,
+			       const char *device, livemap_tell_fn tell, void *arg)
+{
+	CLEANUP_EXTENTS struct extents places = {0};
+	CLEANUP_EXTENTS struct extents striped = {0};
+
+	TRY(translate(space, info->devid, &places, &striped));
+	tell(arg, device, device_bytes(device), &places);
+	return NULL;
+}
+
+static struct err *ask_devices(int fd, const struct btrfs_space *space, uint64_t max_id, device_fn fn,
+			       livemap_tell_fn tell, void *arg)
 {
 	CLEANUP_FREE struct btrfs_ioctl_dev_info_args *info = xmalloc(sizeof *info);
 
 	for (uint64_t id = 1; id <= max_id; id++) {
+		CLEANUP_FREE char *device = NULL;
+
 		*info = (struct btrfs_ioctl_dev_info_args){.devid = id};
 		if (ioctl(fd, BTRFS_IOC_DEV_INFO, info)) {
 			if (errno == ENODEV)
@@ -250,14 +266,17 @@ static struct err *tell_devices(int fd, const struct btrfs_space *space, uint64_
 			return err_from_errno(errno, "its devices");
 		}
 		info->path[sizeof info->path - 1] = '\0';
-		TRY(tell_device(space, info, tell, arg));
+		device = mounted_device_number((const char *)info->path);
+		if (!device)
+			return err_refused("its device %s is not there", (const char *)info->path);
+		TRY(fn(space, info, device, tell, arg));
 	}
 	return NULL;
 }
 
-static struct err *btrfs_ask(int fd, livemap_free_fn tell, void *arg)
+/* What each of its devices has of chunks; *ret_max_id: no device has a greater one. */
+static struct err *find_chunks(int fd, struct btrfs_space *space, uint64_t *ret_max_id)
 {
-	CLEANUP(space_deinit) struct btrfs_space space = {0};
 	struct btrfs_ioctl_feature_flags features;
 	struct btrfs_ioctl_fs_info_args info = {0};
 
@@ -265,13 +284,32 @@ static struct err *btrfs_ask(int fd, livemap_free_fn tell, void *arg)
 		return err_from_errno(errno, "what it is");
 	if (features.incompat_flags & ~BTRFS_INCOMPAT_KNOWN || !info.nodesize)
 		return err_refused("it has features that are not known here");
-	space.node_bytes = info.nodesize;
+	space->node_bytes = info.nodesize;
+	*ret_max_id = info.max_id;
+	TRY(search_tree(fd, BTRFS_CHUNK_TREE_OBJECTID, BTRFS_FIRST_CHUNK_TREE_OBJECTID, take_chunk, space));
+	return search_tree(fd, BTRFS_DEV_TREE_OBJECTID, 0, take_run, space);
+}
+
+static struct err *btrfs_ask(int fd, livemap_tell_fn tell, void *arg)
+{
+	CLEANUP(space_deinit) struct btrfs_space space = {0};
+	uint64_t max_id;
+
 	if (syncfs(fd))
 		return err_from_errno(errno, "it cannot be synced");
-	TRY(search_tree(fd, BTRFS_CHUNK_TREE_OBJECTID, BTRFS_FIRST_CHUNK_TREE_OBJECTID, take_chunk, &space));
-	TRY(search_tree(fd, BTRFS_DEV_TREE_OBJECTID, 0, take_run, &space));
+	TRY(find_chunks(fd, &space, &max_id));
 	TRY(search_tree(fd, BTRFS_EXTENT_TREE_OBJECTID, 0, take_extent, &space));
-	return tell_devices(fd, &space, info.max_id, tell, arg);
+	return ask_devices(fd, &space, max_id, tell_free, tell, arg);
+}
+
+struct err *livemap_btrfs_translate(int fd, const struct extents *logical, livemap_tell_fn tell, void *arg)
+{
+	CLEANUP(space_deinit) struct btrfs_space space = {0};
+	uint64_t max_id;
+
+	extents_unite(&space.allocated, logical);
+	TRY(find_chunks(fd, &space, &max_id));
+	return ask_devices(fd, &space, max_id, tell_places, tell, arg);
 }
 
 const struct livemap_kind livemap_btrfs = {.name = "btrfs", .magic = BTRFS_SUPER_MAGIC, .ask = btrfs_ask};

@@ -79,7 +79,7 @@ static struct err *ask_all(int fd, struct fsmap_walk *walk)
 	return NULL;
 }
 
-static struct err *ask_device(int fd, dev_t number, livemap_free_fn tell, void *arg)
+static struct err *ask_device(int fd, dev_t number, livemap_tell_fn tell, void *arg)
 {
 	CLEANUP_FREE struct fsmap_head *head = xcalloc(1, fsmap_sizeof(RECORDS));
 	CLEANUP_FREE char *device = xasprintf("%u:%u", major(number), minor(number));
@@ -96,7 +96,7 @@ static struct err *ask_device(int fd, dev_t number, livemap_free_fn tell, void *
 	return err;
 }
 
-static struct err *fsmap_ask(int fd, livemap_free_fn tell, void *arg)
+static struct err *fsmap_ask(int fd, livemap_tell_fn tell, void *arg)
 {
 	struct stat st;
 
