@@ -54,23 +54,6 @@ static char *device_of_path(const char *root, const char *path)
 	return xstrdup(str_starts_with(path, "/dev/mapper/") ? path : inside);
 }
 
-/* Spaces and the like are octal escapes. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (const char *from = text; *from; to++) {
-		if (*from == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' && from[2] <= '7' &&
-		    from[3] >= '0' && from[3] <= '7') {
-			*to = (from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0');
-			from += 4;
-		} else {
-			*to = *from++;
-		}
-	}
-	*to = '\0';
-}
-
 static bool has_option(const char *options, const char *option)
 {
 	CLEANUP_STRV struct strv list = {0};
@@ -114,7 +97,7 @@ static void read_mount(const char *root, const struct strv *fields, struct mount
 		dash++;
 	if (dash + 3 >= fields->count)
 		return;
-	unescape(fields->items[4]);
+	sysroot_unescape(fields->items[4]);
 	ret_mount->root = fields->items[3];
 	ret_mount->point = fields->items[4];
 	ret_mount->super_options = fields->items[dash + 3];

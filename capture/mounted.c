@@ -21,32 +21,13 @@
 /* A line of mountinfo. */
 struct mount {
 	const char *number; /* of the file system, which is its device's but for btrfs and the like */
-	char *point;
-	const char *type, *source, *super_options;
+	const char *point, *type, *source, *super_options; /* the fields' */
 	char *device; /* number of the device; NULL for what is on none */
 };
 
 static void mount_deinit(struct mount *mount)
 {
-	free(mount->point);
 	free(mount->device);
-}
-
-/* Blanks and the like are three octal digits. */
-static char *unescape(const char *text)
-{
-	CLEANUP_TEXT struct text plain = {0};
-
-	for (; *text; text++) {
-		char byte = *text;
-
-		if (byte == '\\' && strspn(text + 1, "01234567") >= 3) {
-			byte = (text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0');
-			text += 3;
-		}
-		text_add(&plain, &byte, 1);
-	}
-	return text_take(&plain);
 }
 
 char *mounted_device_number(const char *path)
@@ -60,15 +41,9 @@ char *mounted_device_number(const char *path)
 
 static char *find_device(const char *root, const struct mount *mount)
 {
-	CLEANUP_FREE char *real = NULL;
-
 	if (sysroot_has(root, "/sys/dev/block/%s", mount->number))
 		return xstrdup(mount->number);
-	if (*mount->source != '/')
-		return NULL;
-	/* Volumes are links to what the kernel calls them. */
-	real = sysroot_real(root, "%s", mount->source);
-	return sysroot_read(root, "/sys/class/block/%s/dev", strrchr(real ? real : mount->source, '/') + 1);
+	return *mount->source == '/' ? sysroot_device_number(root, mount->source) : NULL;
 }
 
 /* Fields: id, parent, device, root, mount point, options, optional ones, "-", kind, source, super options.
@@ -81,9 +56,10 @@ static bool read_mount(const char *root, const struct strv *fields, struct mount
 		dash++;
 	if (dash + 3 >= fields->count)
 		return false;
+	sysroot_unescape(fields->items[4]);
 	*ret_mount = (struct mount){
 		.number = fields->items[2],
-		.point = unescape(fields->items[4]),
+		.point = fields->items[4],
 		.type = fields->items[dash + 1],
 		.source = fields->items[dash + 2],
 		.super_options = fields->items[dash + 3],
@@ -218,27 +194,17 @@ void mounted_below(const char *sysroot, const char *folder, struct strv *ret_poi
 	sysroot_lines(sysroot, &lines, "/proc/self/mountinfo");
 	for (size_t i = lines.count; i--;) {
 		CLEANUP_STRV struct strv fields = {0};
-		CLEANUP_FREE char *point = NULL;
 
 		strv_split(&fields, lines.items[i], " ");
-		point = unescape(fields.count > 4 ? fields.items[4] : "");
-		if (is_below(point, folder))
-			strv_add(ret_points, point);
+		if (fields.count <= 4)
+			continue;
+		sysroot_unescape(fields.items[4]);
+		if (is_below(fields.items[4], folder))
+			strv_add(ret_points, fields.items[4]);
 	}
 }
 
-bool mounted_is_swap(const char *device)
+bool mounted_stands_on(const char *sysroot, const char *device, const struct strv *disks)
 {
-	CLEANUP_FREE char *number = mounted_device_number(device);
-	CLEANUP_STRV struct strv lines = {0};
-
-	sysroot_lines("", &lines, "/proc/swaps");
-	for (size_t i = 1; number && i < lines.count; i++) {
-		CLEANUP_FREE char *path = xstrndup(lines.items[i], strcspn(lines.items[i], " \t"));
-		CLEANUP_FREE char *other = mounted_device_number(path);
-
-		if (other && !strcmp(other, number))
-			return true;
-	}
-	return false;
+	return stands_on(sysroot, device, disks, MAX_DEPTH);
 }

@@ -23,7 +23,7 @@ void mounted_below(const char *sysroot, const char *folder, struct strv *ret_poi
 /* The device's number, "8:0"; NULL if the path names no block device.  The caller frees it. */
 char *mounted_device_number(const char *path);
 
-/* Whether the running system swaps to the device. */
-bool mounted_is_swap(const char *device);
+/* Whether the device, a number as well, is one of the disks or stands on one, also in part. */
+bool mounted_stands_on(const char *sysroot, const char *device, const struct strv *disks);
 
 #endif

@@ -121,6 +121,15 @@ char *sysroot_real(const char *root, const char *format, ...)
 	return realpath(path, NULL);
 }
 
+char *sysroot_device_number(const char *root, const char *path)
+{
+	CLEANUP_FREE char *real = sysroot_real(root, "%s", path);
+	const char *slash = strrchr(real ? real : path, '/');
+
+	/* Volumes are links to what the kernel calls them. */
+	return slash ? sysroot_read(root, "/sys/class/block/%s/dev", slash + 1) : NULL;
+}
+
 bool sysroot_has(const char *root, const char *format, ...)
 {
 	PATH_FROM_ARGS(path);
@@ -168,4 +177,20 @@ char *sysroot_value(const char *text, const char *key)
 		return bytes ? xstrndup(value, bytes) : NULL;
 	}
 	return NULL;
+}
+
+void sysroot_unescape(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from; to++) {
+		if (*from == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' && from[2] <= '7' &&
+		    from[3] >= '0' && from[3] <= '7') {
+			*to = (from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0');
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = '\0';
 }

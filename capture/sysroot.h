@@ -28,6 +28,8 @@ uint8_t *sysroot_read_bytes(const char *root, size_t *ret_bytes, const char *for
 char *sysroot_link(const char *root, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Where a path really leads, links followed. */
 char *sysroot_real(const char *root, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The number ("8:1") of the block device that a path below /dev leads to. */
+char *sysroot_device_number(const char *root, const char *path);
 
 uint64_t sysroot_number(const char *root, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool sysroot_has(const char *root, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -35,5 +37,7 @@ bool sysroot_has(const char *root, const char *format, ...) __attribute__((forma
 void sysroot_list(const char *root, const char *folder, struct strv *ret_names);
 /* The value of KEY=value or KEY="value" in the text of such a file; NULL if it is not there. */
 char *sysroot_value(const char *text, const char *key);
+/* In place: blanks and the like, which mountinfo and /proc/swaps write as three octal digits. */
+void sysroot_unescape(char *text);
 
 #endif

@@ -30,7 +30,7 @@ static struct err *run_hook(const struct send_live *live, const char *name, cons
 			  (unsigned long long)(HOOK_LIMIT_NS / NS_PER_SECOND));
 }
 
-static struct err *list_disks(const struct send_live *live, struct strv *ret_numbers)
+struct err *send_live_list_disks(const struct send_live *live, struct strv *ret_numbers)
 {
 	for (size_t i = 0; i < live->disks->count; i++) {
 		CLEANUP_FREE char *number = mounted_device_number(live->disks->disks[i].path);
@@ -47,7 +47,7 @@ struct err *send_live_find_mounted(struct send_live *live)
 {
 	CLEANUP_STRV struct strv disks = {0};
 
-	TRY(list_disks(live, &disks));
+	TRY(send_live_list_disks(live, &disks));
 	strv_deinit(&live->points);
 	live->points = (struct strv){0};
 	mounted_on("", &disks, &live->points);
@@ -73,7 +73,7 @@ static struct err *find_arrays(struct send_live *live)
 {
 	CLEANUP_STRV struct strv disks = {0};
 
-	TRY(list_disks(live, &disks));
+	TRY(send_live_list_disks(live, &disks));
 	arrays_deinit(&live->arrays);
 	arrays_find("", &disks, &live->arrays);
 	return arrays_check("", &live->arrays);
@@ -145,6 +145,7 @@ void send_live_find_own(void *arg, size_t disk, struct extents *ret_own)
 
 	if (disk < live->arrays.disk_count)
 		extents_unite(ret_own, &live->arrays.own[disk]);
+	extents_unite(ret_own, &live->swapped.touched[disk]);
 }
 
 struct err *send_live_freeze(void *arg)

@@ -13,6 +13,7 @@
 
 #include "capture/arrays.h"
 #include "capture/freeze.h"
+#include "capture/swapped.h"
 #include "capture/track.h"
 #include "p2v/cmd/live-log.h"
 #include "p2v/cmd/live-neighbour.h"
@@ -23,7 +24,6 @@
 
 struct live_disk {
 	struct extents used; /* or was written since we began */
-	struct extents swap; /* the content of swap partitions */
 	struct changes_look look; /* when it was frozen */
 };
 
@@ -35,7 +35,7 @@ struct send_live {
 	struct live_options for_sender;
 	struct live_log log;
 	struct tracker *tracker;
-	struct strv swaps; /* devices the content of which is left out */
+	struct swapped swapped; /* when it began: its content is left out */
 	struct live_orders *orders;
 	struct live_neighbour *neighbour;
 	struct live_quiesce *quiesce;
@@ -52,8 +52,8 @@ struct send_live {
 
 /* send-live-used.c */
 
-/* Whatever is in use now; what becomes used later is a change. */
-struct err *send_live_find_used(struct send_live *live, size_t disk) ERR_MUST_CHECK;
+/* Whatever of all disks is in use now, once they are tracked; what becomes used later is a change. */
+struct err *send_live_find_used(struct send_live *live) ERR_MUST_CHECK;
 /* What was swapped to is left out: an error if anything of that is no swap any more. */
 struct err *send_live_check_swaps(const struct send_live *live) ERR_MUST_CHECK;
 /* For struct live_source. */
@@ -63,6 +63,8 @@ struct err *send_live_tell_used(void *arg, size_t disk, struct extents *ret_used
 
 /* send-live-cutover.c */
 
+/* The numbers of the disks ("8:0"), in their order. */
+struct err *send_live_list_disks(const struct send_live *live, struct strv *ret_numbers) ERR_MUST_CHECK;
 /* That it can be frozen at all is known before anything is read: tells what is to be. */
 struct err *send_live_tell_mounted(struct send_live *live) ERR_MUST_CHECK;
 struct err *send_live_find_mounted(struct send_live *live) ERR_MUST_CHECK;

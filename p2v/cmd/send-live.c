@@ -131,8 +131,7 @@ static struct err *begin(struct send_live *live)
 	TRY(live_orders_create(LIVE_ORDERS_DIR, live->options->job, &live->orders));
 	/* Before the used map: what becomes used later is then a change. */
 	TRY(start_tracker(live));
-	for (size_t i = 0; i < live->disks->count; i++)
-		TRY(send_live_find_used(live, i));
+	TRY(send_live_find_used(live));
 	return live_neighbour_create(live->disks, &live->log.log, &live->neighbour);
 }
 
@@ -208,12 +207,10 @@ void send_live_close(struct send_live *live)
 	tracker_stop(live->tracker);
 	live_orders_destroy(live->orders);
 	live_neighbour_destroy(live->neighbour);
-	for (size_t i = 0; i < live->disks->count; i++) {
+	for (size_t i = 0; i < live->disks->count; i++)
 		extents_deinit(&live->live_disks[i].used);
-		extents_deinit(&live->live_disks[i].swap);
-	}
 	free(live->live_disks);
-	strv_deinit(&live->swaps);
+	swapped_deinit(&live->swapped);
 	strv_deinit(&live->points);
 	live_log_deinit(&live->log);
 	free(live);

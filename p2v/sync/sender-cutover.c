@@ -53,8 +53,8 @@ static struct err *nobody_has_written(const struct live *live)
 		return NULL;
 	return err_advise(
 		err_failed("%s were written while all file systems were frozen", format_size(bytes, text)),
-		"something writes to the disks by itself (swap in a volume, a database on a raw "
-		"device, a cache that is written back): stop it with --pre-freeze");
+		"something writes to the disks by itself (a database on a raw device, a cache that is "
+		"written back, swap on striped volumes): stop it with --pre-freeze");
 }
 
 /* A disk that was compared since it is frozen needs no more than that nobody can have written: check() tells.
