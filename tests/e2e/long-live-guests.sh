@@ -121,7 +121,7 @@ look_at() {
 		mount -t "$3" ${4:+-o "$4"} "$1" "$2"
 		cd "$2"
 		find . -type f -printf "%p %s %n %m %U\n" | sort
-		find . -type f -print0 | sort -z | xargs -0 sha256sum
+		find . -type f ! -path ./var/lib/load/swap -print0 | sort -z | xargs -0 sha256sum
 		cd /
 		umount "$2"' look "$device" "$work/mounted" "$4" "$options" || status=$?
 	case $4 in
