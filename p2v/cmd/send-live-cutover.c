@@ -164,6 +164,22 @@ struct err *send_live_check_frozen(void *arg)
 	return freeze_check(live->freeze);
 }
 
+/* Of a disk that is at rest.  Swapping goes on while all is frozen, but not all the time. */
+static struct err *find_verdict(struct send_live *live, size_t number, struct tracker_verdict *ret_verdict)
+{
+	const struct timespec step = {.tv_nsec = QUIET_STEP_NS};
+	uint64_t end_ns = run_now_ns() + QUIET_LIMIT_NS;
+
+	for (;;) {
+		tracker_check(live->tracker, number, ret_verdict);
+		if (ret_verdict->certainty != TRACKER_SO_FAR || run_now_ns() > end_ns)
+			return NULL;
+		/* What was in flight may have to be taken first. */
+		TRY(send_live_check_late(live, number));
+		nanosleep(&step, NULL);
+	}
+}
+
 /* Where the tracker is certain nothing has happened that it does not know.  Else the kernel's count must have
  * stood still, of swap too. */
 static struct err *check_disk(struct send_live *live, size_t number)
@@ -174,9 +190,9 @@ static struct err *check_disk(struct send_live *live, size_t number)
 	struct changes_look now;
 	uint64_t bytes;
 
-	tracker_check(live->tracker, number, &verdict);
+	TRY(find_verdict(live, number, &verdict));
 	if (verdict.certainty == TRACKER_CERTAIN)
-		return NULL;
+		return send_live_check_late(live, number);
 	changes_look(path, &now);
 	if (tracker_tier(live->tracker) == TRACKER_HASH && !changes_between(&live_disk->look, &now, &bytes))
 		return NULL;

@@ -24,6 +24,8 @@
 
 struct live_disk {
 	struct extents used; /* or was written since we began */
+	struct extents late; /* changes that send_live_check_late() has taken, for the next one who takes */
+	bool is_late_uncertain;
 	struct changes_look look; /* when it was frozen */
 };
 
@@ -56,6 +58,9 @@ struct send_live {
 struct err *send_live_find_used(struct send_live *live) ERR_MUST_CHECK;
 /* What was swapped to is left out: an error if anything of that is no swap any more. */
 struct err *send_live_check_swaps(const struct send_live *live) ERR_MUST_CHECK;
+/* While nobody may write, and behind the last take: an error if anybody has, but for what writes for itself.
+ */
+struct err *send_live_check_late(struct send_live *live, size_t disk) ERR_MUST_CHECK;
 /* For struct live_source. */
 struct err *send_live_take_changes(void *arg, size_t disk, struct extents *ret_changed, bool *ret_is_certain)
 	ERR_MUST_CHECK;

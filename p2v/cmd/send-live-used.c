@@ -9,21 +9,58 @@
 #include "p2v/cmd/send-live-impl.h"
 #include "p2v/cmd/send-live-space.h"
 
-struct err *send_live_take_changes(void *arg, size_t disk, struct extents *ret_changed, bool *ret_is_certain)
+/* False: the changes are not certain. */
+static bool take(struct send_live *live, size_t disk, struct extents *ret_changed)
 {
-	struct send_live *live = arg;
 	CLEANUP_EXTENTS struct extents written = {0};
 	CLEANUP_EXTENTS struct extents discarded = {0};
 	CLEANUP_EXTENTS struct extents emptied = {0};
 	struct live_disk *live_disk = &live->live_disks[disk];
+	bool is_certain = tracker_take(live->tracker, disk, &written, &discarded);
 
-	*ret_is_certain = tracker_take(live->tracker, disk, &written, &discarded);
 	/* What nobody used, and is discarded once more, is no change. */
 	extents_intersect(&discarded, &live_disk->used, &emptied);
 	extents_unite(&written, &emptied);
 	extents_subtract(&written, &live->swapped.content[disk], ret_changed);
 	extents_unite(&live_disk->used, ret_changed);
+	return is_certain;
+}
+
+struct err *send_live_take_changes(void *arg, size_t disk, struct extents *ret_changed, bool *ret_is_certain)
+{
+	struct send_live *live = arg;
+	struct live_disk *live_disk = &live->live_disks[disk];
+	CLEANUP_EXTENTS struct extents changed = {0};
+
+	*ret_is_certain = take(live, disk, &changed) && !live_disk->is_late_uncertain;
+	extents_unite(ret_changed, &changed);
+	extents_unite(ret_changed, &live_disk->late);
+	extents_deinit(&live_disk->late);
+	live_disk->late = (struct extents){0};
+	live_disk->is_late_uncertain = false;
 	return NULL;
+}
+
+struct err *send_live_check_late(struct send_live *live, size_t disk)
+{
+	struct live_disk *live_disk = &live->live_disks[disk];
+	const char *path = live->disks->disks[disk].path;
+	CLEANUP_EXTENTS struct extents changed = {0};
+	CLEANUP_EXTENTS struct extents own = {0};
+	CLEANUP_EXTENTS struct extents written = {0};
+	bool is_certain = take(live, disk, &changed);
+	char text[FORMAT_BYTES];
+
+	extents_unite(&live_disk->late, &changed);
+	live_disk->is_late_uncertain |= !is_certain;
+	send_live_find_own(live, disk, &own);
+	extents_subtract(&changed, &own, &written);
+	if (!is_certain || !written.count)
+		return NULL;
+	return err_advise(err_failed("%s: %s were written while all its file systems were frozen", path,
+				     format_size(extents_total_bytes(&written), text)),
+			  "stop what writes to it by itself (a database on a raw device, a cache that is "
+			  "written back) with --pre-freeze");
 }
 
 struct err *send_live_tell_used(void *arg, size_t disk, struct extents *ret_used)

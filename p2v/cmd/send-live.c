@@ -207,8 +207,10 @@ void send_live_close(struct send_live *live)
 	tracker_stop(live->tracker);
 	live_orders_destroy(live->orders);
 	live_neighbour_destroy(live->neighbour);
-	for (size_t i = 0; i < live->disks->count; i++)
+	for (size_t i = 0; i < live->disks->count; i++) {
 		extents_deinit(&live->live_disks[i].used);
+		extents_deinit(&live->live_disks[i].late);
+	}
 	free(live->live_disks);
 	swapped_deinit(&live->swapped);
 	strv_deinit(&live->points);

@@ -11,7 +11,7 @@
 
 [ "$(id -u)" = 0 ] || skip 'only root may track and freeze'
 rounds=${P2V_LIVE_ROUNDS:-1}
-sender=
+sender='' swapper=''
 
 # live JOB [OPTION...]
 live() {
@@ -106,6 +106,100 @@ ordered() {
 	end_server
 }
 
+# list_extents FILE: where it lies on its disk: "FIRST_IN_FILE LAST_IN_FILE FIRST_ON_DISK LENGTH", in KiB.
+list_extents() {
+	filefrag -e -b1024 "$1" | tr .: '  ' | awk '$1 ~ /^[0-9]+$/ { print $2, $3, $4, $6 }'
+}
+
+# write_at KIB: all the time, there on the disk.
+write_at() {
+	while :; do
+		dd if=/dev/urandom of="$loop" bs=1k seek="$1" count=8 oflag=direct conv=notrunc status=none
+		sleep 0.02
+	done
+}
+
+# start_swapping JOB: a server with a file that may be swapped to. Somebody writes there, also while it is frozen,
+# but behind what the kernel really uses.
+start_swapping() {
+	make_server ext4 32 || return
+	fallocate -l 4M "$mounted/swap file"
+	chmod 600 "$mounted/swap file"
+	mkswap -q "$mounted/swap file" 64
+	swapon -p 0 "$mounted/swap file"
+	sync
+	list_extents "$mounted/swap file" >"$work/extents"
+	start_live "$1" --limit 4M --max-freeze 60
+	soon -p "$sender" grep -q 'cutover now would take' "$work/sender.out"
+	write_at "$(awk '$1 <= 2048 && 2048 <= $2 { print $3 + 2048 - $1 }' "$work/extents")" &
+	swapper=$!
+}
+
+end_swapping() {
+	[ -n "$swapper" ] || return 0
+	kill "$swapper"
+	wait "$swapper" 2>/dev/null || true
+	swapper=''
+	swapoff "$mounted/swap file" 2>/dev/null || true
+	end_server
+}
+cleanup_commands+=(end_swapping)
+
+equal_outside_swap() {
+	local first length image
+
+	rm -f "$work/copy.img"
+	"$p2v" vhdx convert "$work/jobs/$1/disk0.vhdx" "$work/copy.img" && cp "$work/disk.img" "$work/frozen.img" || return
+	while read -r _ _ first length; do
+		for image in "$work/copy.img" "$work/frozen.img"; do
+			fallocate --punch-hole --offset $((first * 1024)) --length $((length * 1024)) "$image"
+		done
+	done <"$work/extents"
+	cmp "$work/copy.img" "$work/frozen.img"
+}
+
+# is_still_swap JOB
+is_still_swap() {
+	local device status=0
+
+	rm -f "$work/copy.img"
+	"$p2v" vhdx convert "$work/jobs/$1/disk0.vhdx" "$work/copy.img" && device=$(losetup -f --show "$work/copy.img") || return
+	mkdir -p "$work/copy-mounted" && mount "$device" "$work/copy-mounted"
+	blkid -p -o value -s TYPE "$work/copy-mounted/swap file" | grep -x swap || status=$?
+	umount "$work/copy-mounted"
+	losetup -d "$device"
+	return $status
+}
+
+cut_over_or_end() {
+	"$p2v" cutover "$1" || { cat "$work/sender.out" && "$p2v" cutover "$1" --end && false; }
+}
+
+# What is swapped out while all is frozen is no writer, as long as it is swap.
+swaps() {
+	local job=swaps-$$
+	start_swapping "$job" || return
+	check 'a server that swaps to a file is cut over' cut_over_or_end "$job"
+	check 'then its sender ends well' wait "$sender"
+	check 'the copy is what it is outside swap' equal_outside_swap "$job"
+	check 'there it is not' is_not equal "$job"
+	check 'it is still swap' is_still_swap "$job"
+	end_swapping
+	start_swapping "$job-off" || return
+	swapoff "$mounted/swap file"
+	check 'a file that was swapped to is missed' refuses 1 'not any more: they were left out' "$p2v" cutover "$job-off"
+	check 'the server goes on' is_not is_frozen
+	"$p2v" cutover "$job-off" --end
+	wait "$sender" || true
+	start_live "$job-never" --limit 4M --max-freeze 60
+	soon -p "$sender" grep -q 'cutover now would take' "$work/sender.out"
+	check 'what is written to a file is noticed' refuses 1 'were written while all file systems' "$p2v" cutover "$job-never"
+	check 'nothing is complete' is_not job_is_complete "$job-never"
+	"$p2v" cutover "$job-never" --end
+	wait "$sender" || true
+	end_swapping
+}
+
 # It takes longer than it may.
 too_slow() {
 	local job=slow-$$
@@ -183,6 +277,7 @@ used ext4 96
 used xfs 320
 used btrfs 256
 ordered
+swaps
 too_slow
 killed
 held
