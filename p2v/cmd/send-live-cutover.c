@@ -89,6 +89,7 @@ struct err *send_live_prepare(void *arg)
 		live->was_prepared = true;
 		TRY(run_hook(live, "--pre-freeze", live->options->pre_freeze));
 	}
+	TRY(send_live_take_swaps_back(live));
 	if (live->options->mode == LIVE_MODE_SHUTDOWN)
 		return send_live_prepare_shutdown(live);
 	TRY(send_live_find_mounted(live));

@@ -24,7 +24,7 @@
 
 struct live_disk {
 	struct extents used; /* or was written since we began */
-	struct extents late; /* changes that send_live_check_late() has taken, for the next one who takes */
+	struct extents late; /* what the next one who takes gets as well */
 	bool is_late_uncertain;
 	struct changes_look look; /* when it was frozen */
 };
@@ -37,7 +37,7 @@ struct send_live {
 	struct live_options for_sender;
 	struct live_log log;
 	struct tracker *tracker;
-	struct swapped swapped; /* when it began: its content is left out */
+	struct swapped swapped; /* its content is left out */
 	struct live_orders *orders;
 	struct live_neighbour *neighbour;
 	struct live_quiesce *quiesce;
@@ -56,7 +56,9 @@ struct send_live {
 
 /* Whatever of all disks is in use now, once they are tracked; what becomes used later is a change. */
 struct err *send_live_find_used(struct send_live *live) ERR_MUST_CHECK;
-/* What was swapped to is left out: an error if anything of that is no swap any more. */
+/* What was left out as swap, and is none any more, counts from now on. */
+struct err *send_live_take_swaps_back(struct send_live *live) ERR_MUST_CHECK;
+/* An error if there is any of that. */
 struct err *send_live_check_swaps(const struct send_live *live) ERR_MUST_CHECK;
 /* While nobody may write, and behind the last take: an error if anybody has, but for what writes for itself.
  */

@@ -12,7 +12,6 @@
 
 struct err *send_live_prepare_shutdown(struct send_live *live)
 {
-	TRY(send_live_check_swaps(live));
 	TRY(live_shutdown_create(live->for_sender.freeze_limit_ns, &live->log.log, &live->shutdown));
 	/* So that unmounting takes little time. */
 	sync();

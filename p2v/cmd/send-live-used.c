@@ -71,19 +71,23 @@ struct err *send_live_tell_used(void *arg, size_t disk, struct extents *ret_used
 	return NULL;
 }
 
-static struct err *find_swaps(struct send_live *live)
+static struct err *find_swaps(const struct send_live *live, struct swapped *ret_swapped)
 {
 	CLEANUP_STRV struct strv disks = {0};
 
 	TRY(send_live_list_disks(live, &disks));
-	swapped_find("", &disks, tracker_cell_bytes(live->tracker), &live->swapped);
+	swapped_find("", &disks, tracker_cell_bytes(live->tracker), ret_swapped);
+	return NULL;
+}
+
+static void warn_of_unknown_swaps(const struct send_live *live)
+{
 	for (size_t i = 0; i < live->swapped.unknown.count; i++)
 		log_warning(
 			&live->log.log,
 			"%s: the server swaps to it, and where that is on its disks is not known; what it "
 			"swaps out while it is frozen refuses a cutover: swapoff in --pre-freeze helps",
 			live->swapped.unknown.items[i]);
-	return NULL;
 }
 
 static struct err *find_used_of_disk(struct send_live *live, size_t number)
@@ -102,31 +106,56 @@ static struct err *find_used_of_disk(struct send_live *live, size_t number)
 
 struct err *send_live_find_used(struct send_live *live)
 {
-	TRY(find_swaps(live));
+	TRY(find_swaps(live, &live->swapped));
+	warn_of_unknown_swaps(live);
 	for (size_t i = 0; i < live->disks->count; i++)
 		TRY(find_used_of_disk(live, i));
+	return NULL;
+}
+
+struct err *send_live_take_swaps_back(struct send_live *live)
+{
+	CLEANUP(swapped_deinit) struct swapped now = {0};
+	char text[FORMAT_BYTES];
+
+	TRY(find_swaps(live, &now));
+	for (size_t i = 0; i < live->disks->count; i++) {
+		struct live_disk *disk = &live->live_disks[i];
+		CLEANUP_EXTENTS struct extents gone = {0};
+		struct extents left = {0};
+
+		extents_subtract(&live->swapped.content[i], &now.content[i], &gone);
+		extents_subtract(&live->swapped.content[i], &gone, &left);
+		extents_unite(&disk->late, &gone);
+		extents_unite(&disk->used, &gone);
+		extents_deinit(&now.content[i]);
+		now.content[i] = left;
+		if (gone.count)
+			log_info(&live->log.log, "%s: %s are no swap any more, and so are sent",
+				 live->disks->disks[i].path, format_size(extents_total_bytes(&gone), text));
+	}
+	swapped_deinit(&live->swapped);
+	live->swapped = now;
+	now = (struct swapped){0};
 	return NULL;
 }
 
 struct err *send_live_check_swaps(const struct send_live *live)
 {
 	CLEANUP(swapped_deinit) struct swapped now = {0};
-	CLEANUP_STRV struct strv disks = {0};
 
-	TRY(send_live_list_disks(live, &disks));
-	swapped_find("", &disks, tracker_cell_bytes(live->tracker), &now);
+	TRY(find_swaps(live, &now));
 	for (size_t i = 0; i < live->disks->count; i++) {
 		CLEANUP_EXTENTS struct extents gone = {0};
 		char text[FORMAT_BYTES];
 
 		extents_subtract(&live->swapped.content[i], &now.content[i], &gone);
 		if (gone.count)
-			return err_advise(
-				err_failed("%s: %s of it were swapped to when the run began, and are "
-					   "not any more: they were left out",
-					   live->disks->disks[i].path,
-					   format_size(extents_total_bytes(&gone), text)),
-				"run the same command again");
+			return err_advise(err_failed("%s: %s of it were swap when the cutover began, and are "
+						     "not any more: they were left out",
+						     live->disks->disks[i].path,
+						     format_size(extents_total_bytes(&gone), text)),
+					  "order it once more");
 	}
 	return NULL;
 }
