@@ -147,7 +147,7 @@ end_swapping() {
 	swapoff "$mounted/swap file" 2>/dev/null || true
 	end_server
 }
-cleanup_commands+=(end_swapping)
+cleanup_commands=(end_swapping "${cleanup_commands[@]}")
 
 equal_outside_swap() {
 	local first length image
