@@ -172,6 +172,7 @@ static void be_receiver(struct end *end)
 
 	must(receiver_create(&options, &receiver));
 	end->facts->visits = 0;
+	end->facts->listens = true;
 	for (;;) {
 		struct visit visit = {end, receiver, accept4(listener, NULL, NULL, SOCK_CLOEXEC)};
 		pthread_t thread;

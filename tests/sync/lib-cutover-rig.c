@@ -226,6 +226,9 @@ void cutover_rig_init(struct cutover_rig *rig, struct cutover_facts facts)
 	rig->listener = cutover_listen(scratch_path(rig->scratch), CUTOVER_SENDER_SOCKET);
 	rig->receiver = start_end(rig, "receiver");
 	assert_int_equal(pthread_create(&rig->acceptor, NULL, accept_all, rig), 0);
+	/* A sender that finds nobody has failed, and lets the server go on, before anything has happened. */
+	while (!rig->facts->listens)
+		pause_a_little();
 	rig->sender = start_end(rig, "sender");
 }
 

@@ -46,6 +46,7 @@ struct cutover_facts {
 	atomic_bool is_equal; /* once the sender has ended well */
 	atomic_uint violations; /* both could run */
 	atomic_uint thaws;
+	atomic_bool listens; /* a receiver was there */
 	atomic_int visits; /* connections that the receiver serves */
 	atomic_int kill; /* whom we have to kill: an enum cutover_fault */
 };

@@ -37,6 +37,16 @@ static void assert_status(const struct cutover_rig *rig, int wanted, int status)
 		fail_msg("status %d, not %d:\n%s", status, wanted, messages);
 }
 
+/* Whether the server was let go on. */
+static void assert_thawed(const struct cutover_rig *rig, const struct cutover_facts *wanted, bool is_wanted)
+{
+	CLEANUP_FREE char *messages = cutover_rig_messages(rig);
+
+	if (is_wanted != (rig->facts->thaws > 0))
+		fail_msg("fault %d %s %s: %u thaws:\n%s", wanted->fault, wanted->behind ? "behind" : "before",
+			 message_names[wanted->at], rig->facts->thaws, messages);
+}
+
 /* What happens where both ends live, or come back: it ends complete, however often it takes. */
 static void end_well(struct cutover_facts facts)
 {
@@ -58,9 +68,9 @@ static void end_well(struct cutover_facts facts)
 	 * connection discards what was not read.
 	 */
 	if (facts.fault && (facts.at == CUTOVER_HOLD || (facts.at == CUTOVER_HELD && !facts.behind)))
-		assert_true(rig.facts->thaws > 0);
+		assert_thawed(&rig, &facts, true);
 	else if (facts.fault != CUTOVER_TIME_OUT && facts.at != CUTOVER_HELD)
-		assert_int_equal(rig.facts->thaws, 0);
+		assert_thawed(&rig, &facts, false);
 }
 
 static void at_each_message(enum cutover_fault fault)
