@@ -12,6 +12,9 @@ loop=
 
 # make_server KIND MIB: of a disk that is full of rubbish.
 make_server() {
+	# A new file: a namespace that another test made meanwhile may still hold the last one's file system, which
+	# writes to its own when it goes.
+	rm -f "$work/disk.img"
 	head -c "$2M" /dev/urandom >"$work/disk.img"
 	loop=$(losetup -f --show "$work/disk.img") || skip 'no loop devices here'
 	case $1 in
