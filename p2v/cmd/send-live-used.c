@@ -55,7 +55,11 @@ struct err *send_live_check_late(struct send_live *live, size_t disk)
 	live_disk->is_late_uncertain |= !is_certain;
 	send_live_find_own(live, disk, &own);
 	extents_subtract(&changed, &own, &written);
-	if (!is_certain || !written.count)
+	if (!is_certain)
+		return err_advise(
+			err_failed("%s: what was written while it was frozen is not known for certain", path),
+			"run the same command again; if it stays so, send the disks from the ISO");
+	if (!written.count)
 		return NULL;
 	return err_advise(err_failed("%s: %s were written while all its file systems were frozen", path,
 				     format_size(extents_total_bytes(&written), text)),
